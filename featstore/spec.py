@@ -1,0 +1,121 @@
+"""BackboneSpec and FeatureSpec: everything that changes a stored value, and its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from featstore.transform import Transform
+
+StoredDtype = Literal["float16", "float32"]
+Numerics = Literal["fp32", "bf16", "fp16"]
+
+
+def digest(value: object) -> str:
+    """Sha256 of a JSON-able value, independent of key order.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A frozen network up to one layer.
+
+    Attributes
+    ----------
+    source
+        What the user asked for, e.g. ``"timm/vit_small_patch14_dinov2"``.  For people; two
+        sources with equal weights, architecture and layer give the same feature.
+    architecture
+        Canonical name of the architecture, e.g. ``"torchvision/resnet50"``.
+    weights
+        Name of the weights, e.g. ``"IMAGENET1K_V2"``, a file name or ``"random(seed=0)"``.
+    weights_digest
+        Sha256 of the weights' content (names, dtypes, shapes and bytes of all tensors).
+    layer
+        The module or graph output whose activation is taken; ``"head"`` input by default.
+    pooling
+        How positions become one vector: ``"none"``, ``"cls"``, ``"mean"`` or ``"cls+mean"``.
+    dim
+        Length of the feature vector.
+    """
+
+    source: str
+    architecture: str
+    weights: str
+    weights_digest: str
+    layer: str
+    pooling: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """A feature block: backbone, pixels, precision and the rows it was computed on.
+
+    Attributes
+    ----------
+    backbone, transform
+        What was computed, from which pixels.
+    dtype
+        Stored precision.
+    numerics
+        Precision of the forward pass.
+    samples_digest
+        Fingerprint of the store's rows (ids in order and the source's content mark).
+    """
+
+    backbone: BackboneSpec
+    transform: Transform
+    dtype: StoredDtype
+    numerics: Numerics
+    samples_digest: str
+
+    @property
+    def digest(self) -> str:
+        """Sha256 over every field that changes a value."""
+        fields = self.to_json()
+        # Labels for people: equal weights under another name are the same feature.
+        del fields["backbone"]["source"], fields["backbone"]["weights"]
+        return digest(fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON-able nested dictionaries."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> FeatureSpec:
+        """Rebuild a spec that `to_json` wrote."""
+        transform = fields["transform"]
+        transform = {**transform, "mean": tuple(transform["mean"]), "std": tuple(transform["std"])}
+        return cls(
+            backbone=BackboneSpec(**fields["backbone"]),
+            transform=Transform(**transform),
+            dtype=fields["dtype"],
+            numerics=fields["numerics"],
+            samples_digest=fields["samples_digest"],
+        )
+
+    def differences(self, other: FeatureSpec) -> list[str]:
+        """Name the fields that differ, as ``"field: mine | theirs"``, for error messages."""
+
+        def flat(prefix: str, node: Any) -> dict[str, Any]:
+            if not isinstance(node, dict):
+                return {prefix: node}
+            return {
+                k: v
+                for key, child in node.items()
+                for k, v in flat(f"{prefix}.{key}" if prefix else key, child).items()
+            }
+
+        mine, theirs = flat("", self.to_json()), flat("", other.to_json())
+        return [f"{key}: {mine[key]} | {theirs[key]}" for key in mine if mine[key] != theirs[key]]
