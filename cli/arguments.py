@@ -1,0 +1,39 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from featstore.run import ProbeRun
+    from featstore.store import FeatureStore
+    from featstore.taxonomy import Taxonomy
+
+store_argument = click.argument("store", type=click.Path(path_type=Path))
+run_option = click.option(
+    "--run", "run_name", help="A stored run; the only one by default (featstore ls shows all)."
+)
+
+
+def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
+    """Load the named run, or the only one there is."""
+    if name is None:
+        names = store.runs
+        if len(names) != 1:
+            shown = "\n  ".join(names)
+            advice = f"choose one with --run:\n  {shown}" if names else "run `featstore probe` first"
+            raise InvalidInputError(f"{store.path} has {len(names)} runs; {advice}")
+        name = names[0]
+    return store.run(name)
+
+
+def chosen_taxonomy(store: FeatureStore, name: str) -> Taxonomy:
+    """Read a taxonomy from a CSV file, or load the stored one of this name."""
+    from featstore.taxonomy import Taxonomy
+
+    return Taxonomy.from_csv(Path(name)) if Path(name).is_file() else store.taxonomy(name)

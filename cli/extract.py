@@ -1,0 +1,171 @@
+"""`featstore extract`: images to features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+
+
+@click.command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option(
+    "--backbone",
+    "-b",
+    "backbones",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]SOURCE",
+    help="torchvision/resnet50[@WEIGHTS], timm/NAME, onnx:FILE[#OUTPUT], "
+    "checkpoint:FILE?arch=ARCH or random/ARCH, each with an optional #layer; repeat it to "
+    "extract several in one decoding pass.",
+)
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="The store.")
+@click.option(
+    "--transform",
+    type=click.Choice(["own", "paper"]),
+    default="own",
+    show_default=True,
+    help="The weights' own transform, or the paper's centre crop of 87.5 % of the short side.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="Stored precision.",
+)
+@click.option(
+    "--numerics",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Precision of the forward pass.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Images per batch; halved by itself where memory does not suffice.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Decoding threads [default: cores].")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Stop at an unreadable image, or record and exclude its row.",
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="Label column of a table (repeat it; default: all), or the name of a folder's labels.",
+)
+@click.option("--multilabel", multiple=True, help="Label column whose cells hold several labels.")
+@click.option("--separator", default=";", show_default=True, help="Between those labels.")
+@click.option("--path-column", default="path", show_default=True, help="Of a table.")
+@click.option("--split-column", default="split", show_default=True, help="Of a table.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Folder of a table's paths [default: its own]."
+)
+@click.option(
+    "--missing-labels",
+    type=click.Choice(["raise", "keep"]),
+    default="raise",
+    show_default=True,
+    help="An empty label in a table is an error, or an unlabelled sample.",
+)
+@click.option("--unlabelled", is_flag=True, help="Take all images of a folder, without labels.")
+@click.option(
+    "--hold-out",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of each class that becomes the test split where the images come without splits.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the hold-out.")
+@json_option
+def command(images: Path, backbones: tuple[str, ...], out: Path, **options: Any) -> None:
+    """Turn IMAGES (a folder, or a CSV / Parquet table) into features in a Zarr store.
+
+    A folder is root/class/… or root/{train,val,test}/class/…; a table has a path, a split and
+    any number of label columns. Running the same command again does nothing; after an
+    interruption it goes on where it stopped.
+
+    \b
+    featstore extract birds/ -b torchvision/resnet50 -b timm/vit_small_patch14_dinov2 -o birds.zarr
+    featstore extract birds.csv --multilabel habitat -b dino=onnx:dino.onnx -o birds.zarr
+    featstore extract birds/ -b checkpoint:simclr.pth?arch=resnet50 --transform paper -o birds.zarr
+    """
+    from featstore.extraction import extract
+
+    result = extract(
+        _dataset(images, options),
+        backbones,
+        out,
+        transform=options["transform"],
+        dtype=options["dtype"],
+        numerics=options["numerics"],
+        device=options["device"],
+        batch_size=options["batch_size"],
+        workers=options["workers"],
+        on_error=options["on_error"],
+    )
+    rate = result.images / result.seconds if result.images else 0.0
+    if options["as_json"]:
+        document = {
+            "store": str(out),
+            "samples": result.store.n_samples,
+            "computed": result.computed,
+            "unchanged": result.unchanged,
+            "images": result.images,
+            "seconds": round(result.seconds, 3),
+            "images_per_second": round(rate, 2),
+            "excluded": result.excluded,
+        }
+        echo_json(document)
+        return
+    from featstore.cli.ls import features_frame
+
+    echo_table(features_frame(result.store), title=f"{out}: {result.store.n_samples} samples")
+    if result.computed:
+        click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")
+    else:
+        click.echo("nothing to do: every feature is complete and made in this way")
+    if "split" in result.store.attributes["source"]:
+        echo_note(f"test split: {result.store.attributes['source']['split']}")
+    if result.excluded:
+        first = next(iter(result.excluded.values()))
+        echo_note(f"{len(result.excluded)} unreadable images are excluded, e.g. {first}")
+
+
+def _dataset(images: Path, options: dict[str, Any]) -> Any:
+    from featstore.datasets import ImageFolder, ImageTable
+    from featstore.holdout import HoldOut
+
+    hold_out = HoldOut(options["hold_out"], options["seed"])
+    targets = options["targets"]
+    if images.suffix.lower() in ImageTable.SUFFIXES:
+        return ImageTable.read(
+            images,
+            root=options["root"],
+            path_column=options["path_column"],
+            split_column=options["split_column"],
+            targets=targets or None,
+            multilabel=options["multilabel"],
+            separator=options["separator"],
+            missing_labels=options["missing_labels"],
+            hold_out=hold_out,
+        )
+    return ImageFolder.scan(
+        images,
+        target=targets[0] if targets else "label",
+        unlabelled=options["unlabelled"],
+        hold_out=hold_out,
+    )

@@ -1,0 +1,80 @@
+"""`featstore ls`: what is in a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pandas as pd
+
+from featstore.cli.arguments import store_argument
+from featstore.cli.output import echo_json, echo_table, json_option, records
+
+if TYPE_CHECKING:
+    from featstore.store import FeatureStore
+
+
+@click.command()
+@store_argument
+@json_option
+def command(store: Path, as_json: bool) -> None:
+    """List the features, runs and taxonomies of a STORE."""
+    from featstore.store import FeatureStore
+
+    opened = FeatureStore.open(store)
+    features, runs = features_frame(opened), runs_frame(opened)
+    if as_json:
+        echo_json(
+            {
+                "features": records(features),
+                "runs": records(runs),
+                "taxonomies": opened.taxonomies,
+            }
+        )
+        return
+    echo_table(features, title="features")
+    if len(runs):
+        echo_table(runs, title="runs", percent=["value", "low", "high"])
+    if opened.taxonomies:
+        click.echo(f"taxonomies: {', '.join(opened.taxonomies)}")
+
+
+def features_frame(store: FeatureStore) -> pd.DataFrame:
+    """One row per feature: name, shape, state and origin."""
+    rows = []
+    for name in store.features:
+        info = store.feature(name)
+        rows.append(
+            {
+                "feature": name,
+                "rows": info.committed_rows,
+                "dim": info.spec.backbone.dim,
+                "dtype": info.spec.dtype,
+                "MB": round(info.nbytes / 1e6, 2),
+                "state": "sealed" if info.sealed else "unfinished",
+                "excluded": len(info.excluded),
+                "source": info.spec.backbone.source,
+            }
+        )
+    columns = ["feature", "rows", "dim", "dtype", "MB", "state", "excluded", "source"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def runs_frame(store: FeatureStore) -> pd.DataFrame:
+    """One row per run: name and first metric."""
+    rows = []
+    for name in store.runs:
+        run = store.run(name)
+        first = run.metrics.iloc[0]
+        rows.append(
+            {
+                "run": name,
+                "dim": run.config.dim,
+                "metric": first["metric"],
+                "value": first["value"],
+                "low": first["low"],
+                "high": first["high"],
+            }
+        )
+    return pd.DataFrame(rows, columns=["run", "dim", "metric", "value", "low", "high"])

@@ -1,0 +1,110 @@
+"""`featstore`: the group of all commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featstore._version import __version__
+from featstore.errors import FeatstoreError
+
+#: Command -> module that holds it.  Modules are imported when their command is called.
+COMMANDS = {
+    "extract": "extract",
+    "probe": "probe",
+    "compare": "compare",
+    "granularity": "granularity",
+    "per-class": "per_class",
+    "report": "report",
+    "info": "info",
+    "ls": "ls",
+    "verify": "verify",
+    "rm": "rm",
+    "presets": "presets",
+}
+#: Exit code after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Lists commands in the order of use, loads them late, and shows errors as one message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"featstore.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest."""
+        from featstore.suggest import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"There is no command {args[0]!r}. {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what featstore raises on purpose becomes a message and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except FeatstoreError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo(
+                "\ninterrupted; what was committed is kept. Run the same command again to go on.",
+                err=True,
+            )
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="featstore %(version)s")
+def group() -> None:
+    """Extract frozen visual features once; probe, fuse, compare and analyse them for ever after.
+
+    \b
+    featstore extract IMAGES --backbone torchvision/resnet50 --out birds.zarr
+    featstore probe birds.zarr --features resnet50
+    featstore report birds.zarr --out birds.html
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    _check_links()
+    if not sys.warnoptions:
+        # Notes for developers of the libraries beneath, not for people at a terminal.
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        warnings.simplefilter("ignore", category=FutureWarning)
+    group.main(args=None if arguments is None else list(arguments), prog_name="featstore")
+
+
+def _check_links() -> None:
+    """A checkout without symlinks (Git on Windows) holds small text files in their place."""
+    package = Path(__file__).resolve().parent.parent / "featstore"
+    broken = [name for name in ("probes", "backbones") if (package / name).is_file()]
+    if broken:
+        sys.exit(
+            f"featstore: {', '.join(broken)} in {package} should be symbolic links. Clone again "
+            f"with `git clone -c core.symlinks=true`{' as an administrator' * (os.name == 'nt')}, "
+            "or install the wheel."
+        )

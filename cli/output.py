@@ -1,0 +1,100 @@
+"""Output: tables for people, or one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."
+)
+
+
+def echo_json(document: object) -> None:
+    """Print one JSON document on stdout; NaN becomes null."""
+    click.echo(json.dumps(_plain(document), ensure_ascii=False, indent=2))
+
+
+def echo_table(
+    frame: pd.DataFrame,
+    *,
+    title: str | None = None,
+    percent: Sequence[str] = (),
+    limit: int | None = None,
+) -> None:
+    """Print a frame as a table.
+
+    Parameters
+    ----------
+    frame
+        Each row a line.
+    title
+        Shown above.
+    percent
+        Columns in [0, 1] to show in percent.
+    limit
+        Rows to show at most; how many were left out is said.
+    """
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    numeric = set(frame.select_dtypes("number").columns)
+    for column in frame.columns:
+        table.add_column(str(column), justify="right" if column in numeric else "left")
+    shown = frame if limit is None else frame.head(limit)
+    for row in shown.itertuples(index=False):
+        cells = zip(frame.columns, row, strict=True)
+        table.add_row(*(_cell(value, column in percent) for column, value in cells))
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width; cutting columns there would lose data.
+        console = Console(width=200)
+    console.print(table)
+    if len(shown) < len(frame):
+        click.echo(f"… {len(frame) - len(shown)} more; --limit or --json shows all")
+
+
+def echo_note(text: str) -> None:
+    """Print something worth knowing on stderr, so that it never mixes with data."""
+    click.echo(f"{click.style('note:', fg='yellow')} {text}", err=True)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame's rows for a JSON document."""
+    rows: list[dict[str, Any]] = frame.astype(object).to_dict("records")
+    return rows
+
+
+def with_interval(frame: pd.DataFrame, name: str = "95 % interval") -> pd.DataFrame:
+    """Join the columns low and high of a frame into one, in percent."""
+    joined = [
+        f"{100 * low:.1f} – {100 * high:.1f}"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ]
+    return frame.assign(**{name: joined}).drop(columns=["low", "high"])
+
+
+def _cell(value: Any, percent: bool) -> str:  # noqa: FBT001 - private
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "–"
+        return f"{100 * value:.2f} %" if percent else f"{value:.4g}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,139 @@
+"""`featstore probe`: features to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featstore.cli.arguments import store_argument
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    with_interval,
+)
+from featstore.errors import InvalidInputError
+
+
+@click.command()
+@store_argument
+@click.option("--features", "-f", help="One feature; every feature in turn by default.")
+@click.option("--fuse", help="Several features to concatenate in this order: a,b[,c…].")
+@click.option("--probe", type=click.Choice(["logistic", "knn"]), help="[default: logistic]")
+@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
+@click.option(
+    "--value", "-C", type=float, help="Take this C (logistic) or k (knn) and choose nothing."
+)
+@click.option("--target", help="Label column [default: the first].")
+@click.option(
+    "--scaling",
+    type=click.Choice(["none", "l2", "standardise"]),
+    default="none",
+    show_default=True,
+    help="Of each block, learned on training rows only.",
+)
+@click.option("--train", default="train", show_default=True, help="Split to train on.")
+@click.option("--val", help="Split to choose C or k on [default: val, else a share of train].")
+@click.option("--test", help="Split to report on [default: test, else val].")
+@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option("--name", help="Name of the run [default: from the configuration].")
+@json_option
+def command(
+    store: Path, features: str | None, fuse: str | None, as_json: bool, **options: Any
+) -> None:
+    """Fit a probe on stored features, evaluate it, and store its predictions.
+
+    C or k is chosen on validation rows, never on the reported ones; the probe is then fitted
+    again on training and validation rows together. Intervals are 95 % bootstrap intervals over
+    the test rows.
+
+    \b
+    featstore probe birds.zarr --features resnet50
+    featstore probe birds.zarr --fuse resnet50,dinov2 --scaling standardise
+    featstore probe birds.zarr --features dinov2 --preset dinov2-knn
+    """
+    from featstore.evaluate import probe
+    from featstore.store import FeatureStore
+
+    opened = FeatureStore.open(store)
+    runs = [probe(opened, names, **options) for names in _choices(opened.features, features, fuse)]
+    if as_json:
+        documents = [
+            {
+                "name": run.name,
+                "config": vars(run.config),
+                "metrics": records(run.metrics),
+                "certificate": run.certificate,
+                "selected_on_test": run.config.selected_on_test,
+                "classes_without_training_rows": _unseen(run),
+            }
+            for run in runs
+        ]
+        echo_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for run in runs:
+        _show(run)
+
+
+def _choices(known: list[str], features: str | None, fuse: str | None) -> list[list[str]]:
+    if features and fuse:
+        raise InvalidInputError("give --features or --fuse, not both")
+    if fuse:
+        return [[name.strip() for name in fuse.split(",") if name.strip()]]
+    if features:
+        return [[features]]
+    if not known:
+        raise InvalidInputError("the store has no features yet; run `featstore extract` first")
+    return [[name] for name in known]
+
+
+def _unseen(run: Any) -> list[str]:
+    predictions = run.predictions
+    return [
+        name
+        for name, seen in zip(predictions.classes, predictions.seen, strict=True)
+        if not seen
+    ]
+
+
+def _show(run: Any) -> None:
+    config = run.config
+    metrics = with_interval(run.metrics)
+    echo_table(
+        metrics[["metric", "value", "95 % interval", "n"]], title=run.name, percent=["value"]
+    )
+    click.echo(
+        f"{' + '.join(config.features)} ({config.dim} dimensions) → {config.target}; "
+        f"{config.probe}, {config.parameter} = {config.value:g} ({_how_chosen(config)}); "
+        f"{config.n_train} rows trained on, {config.n_test} tested on"
+    )
+    certificate = run.certificate
+    if certificate:
+        state = "converged" if certificate["converged"] else "NOT CONVERGED"
+        click.echo(
+            f"{state}: gradient norm {certificate['gradient_norm']:.2g}, objective "
+            f"{certificate['objective']:.6g} at most {certificate['gap_bound']:.2g} above the optimum"
+        )
+    if config.selected_on_test:
+        echo_note(f"{config.parameter} was selected on the reported rows: the number is optimistic")
+    values = run.selection["value"]
+    if len(values) > 1 and config.value in (values.min(), values.max()):
+        echo_note(
+            f"the best {config.parameter} is at the edge of the values tried "
+            f"({values.min():g} … {values.max():g})"
+        )
+    unseen = _unseen(run)
+    if unseen:
+        echo_note(
+            f"{len(unseen)} classes have no training row and are never predicted: "
+            f"{', '.join(unseen[:5])}{', …' if len(unseen) > 5 else ''}"
+        )
+
+
+def _how_chosen(config: Any) -> str:
+    return "fixed" if config.selected_on == "fixed" else f"chosen on {config.selected_on}"

@@ -1,0 +1,114 @@
+"""featstore: extract frozen visual features once, evaluate them for ever after.
+
+    import featstore as fs
+
+    fs.extract("images/", ["torchvision/resnet50", "timm/vit_small_patch14_dinov2"], "birds.zarr")
+    store = fs.open("birds.zarr")
+    run = fs.probe(store, ["resnet50", "vit_small_patch14_dinov2"])
+    run.accuracy, run.per_class()
+
+Names are imported when first used, so that ``import featstore`` is quick and free of torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from featstore._version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featstore import plots
+    from featstore.analysis.compare import Comparison, compare
+    from featstore.analysis.granularity import granularity
+    from featstore.analysis.per_class import per_class
+    from featstore.datasets import ImageFolder, ImageTable
+    from featstore.errors import FeatstoreError
+    from featstore.evaluate import probe
+    from featstore.extraction import Extraction, extract
+    from featstore.holdout import HoldOut
+    from featstore.html_report import report
+    from featstore.predictions import Predictions
+    from featstore.run import ProbeRun
+    from featstore.samples import Samples, Target
+    from featstore.store import FeatureStore
+    from featstore.taxonomy import Taxonomy
+    from featstore.transform import Transform
+    from featstore.verification import verify
+    from featstore.view import FeatureView, FusedView
+
+_HOMES = {
+    "Comparison": "analysis.compare",
+    "Extraction": "extraction",
+    "FeatstoreError": "errors",
+    "FeatureStore": "store",
+    "FeatureView": "view",
+    "FusedView": "view",
+    "HoldOut": "holdout",
+    "ImageFolder": "datasets",
+    "ImageTable": "datasets",
+    "Predictions": "predictions",
+    "ProbeRun": "run",
+    "Samples": "samples",
+    "Target": "samples",
+    "Taxonomy": "taxonomy",
+    "Transform": "transform",
+    "compare": "analysis.compare",
+    "extract": "extraction",
+    "granularity": "analysis.granularity",
+    "per_class": "analysis.per_class",
+    "probe": "evaluate",
+    "report": "html_report",
+    "verify": "verification",
+}
+
+__all__ = [
+    "Comparison",
+    "Extraction",
+    "FeatstoreError",
+    "FeatureStore",
+    "FeatureView",
+    "FusedView",
+    "HoldOut",
+    "ImageFolder",
+    "ImageTable",
+    "Predictions",
+    "ProbeRun",
+    "Samples",
+    "Target",
+    "Taxonomy",
+    "Transform",
+    "__version__",
+    "compare",
+    "extract",
+    "granularity",
+    "open",
+    "per_class",
+    "plots",
+    "probe",
+    "report",
+    "verify",
+]
+
+
+def open(path: str | Path) -> FeatureStore:  # noqa: A001 - read as fs.open
+    """Open a store; see `featstore.store.FeatureStore.open`."""
+    from featstore.store import FeatureStore
+
+    return FeatureStore.open(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return importlib.import_module("featstore.plots")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'featstore' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"featstore.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,130 @@
+"""Image folders: ``root/class/…`` or ``root/{train,val,test}/class/…``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featstore.errors import InvalidInputError
+from featstore.holdout import HoldOut
+from featstore.samples import Samples, Target, relative_id
+
+#: Extensions of files that are taken for images; all else is passed over.
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+)
+#: First-level folders that are splits, and the names they get in the store.
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """Images below one folder; made by `ImageFolder.scan`.
+
+    Attributes
+    ----------
+    root
+        The folder.
+    samples, source
+        See `featstore.dataset.Dataset`.
+    """
+
+    root: Path
+    samples: Samples
+    source: Mapping[str, Any]
+
+    @classmethod
+    def scan(
+        cls,
+        root: str | Path,
+        *,
+        target: str = "label",
+        unlabelled: bool = False,
+        hold_out: HoldOut | None = HoldOut(),
+    ) -> ImageFolder:
+        """Find images and take their labels and splits from the names of folders.
+
+        Parameters
+        ----------
+        root
+            ``root/class/…/image`` or ``root/split/class/…/image`` with the splits named train,
+            val (valid, validation) and test.
+        target
+            Name of the label column.
+        unlabelled
+            Take all images below `root`, without labels and splits.
+        hold_out
+            Draws a test split where the folders have none; None leaves the samples without.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are no images, images of one class only, or images without a class.
+        """
+        root = Path(root)
+        if not root.is_dir():
+            what = "is a file; an image folder" if root.exists() else "does not exist; a folder"
+            raise InvalidInputError(f"{root} {what} with one folder per class is needed")
+        found = sorted(_images(root))
+        if not found:
+            raise InvalidInputError(
+                f"no images below {root}; looked for {', '.join(sorted(EXTENSIONS))}"
+            )
+        ids = np.asarray([name for name, _ in found])
+        marks = np.asarray([size for _, size in found], np.uint64)
+        source = {"kind": "folder", "root": str(root.resolve())}
+        if unlabelled:
+            return cls(root, Samples(ids, np.full(len(ids), ""), {}, marks), source)
+        parts = [name.split("/") for name in ids.tolist()]
+        has_splits = all(len(p) > 1 and p[0].lower() in SPLITS for p in parts)
+        depth = 1 if has_splits else 0
+        loose = [name for name, p in zip(ids.tolist(), parts, strict=True) if len(p) < depth + 2]
+        if loose:
+            raise InvalidInputError(
+                f"{len(loose)} images are not in a class folder, e.g. {loose[0]}; put them into "
+                "root/class/ or root/split/class/, give a CSV table of labels, or extract with "
+                "--unlabelled"
+            )
+        labels = [p[depth] for p in parts]
+        if len(set(labels)) == 1:
+            raise InvalidInputError(
+                f"all {len(labels)} images below {root} are of one class, {labels[0]!r}; probes "
+                "need at least two classes (or extract with --unlabelled)"
+            )
+        splits = np.asarray([SPLITS[p[0].lower()] if has_splits else "" for p in parts])
+        samples = Samples(ids, splits, {target: Target.from_labels(labels)}, marks)
+        if not has_splits and hold_out is not None:
+            samples = hold_out.draw(samples)
+            source["split"] = str(hold_out)
+        return cls(root, samples, source)
+
+    def image(self, row: int) -> Path:
+        """Return the file of a row."""
+        return self.root / str(self.samples.ids[row])
+
+
+def _images(root: Path) -> Iterator[tuple[str, int]]:
+    """Yield (id, size in bytes) of every image below `root`, hidden files and folders not."""
+    pending = [root]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    pending.append(Path(entry.path))
+                elif Path(entry.name).suffix.lower() in EXTENSIONS:
+                    yield relative_id(Path(entry.path), root), entry.stat().st_size

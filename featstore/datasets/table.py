@@ -1,0 +1,199 @@
+"""Image tables: a CSV or Parquet file with a path, a split and any number of label columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from featstore.errors import InvalidInputError
+from featstore.holdout import HoldOut
+from featstore.samples import Samples, Target
+from featstore.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """Images listed in a table; made by `ImageTable.read`.
+
+    Attributes
+    ----------
+    root
+        Folder that the paths are relative to.
+    samples, source
+        See `featstore.dataset.Dataset`.
+    """
+
+    SUFFIXES: ClassVar = (".csv", ".tsv", ".parquet", ".pq")
+
+    root: Path
+    samples: Samples
+    source: Mapping[str, Any]
+
+    @classmethod
+    def read(
+        cls,
+        table: str | Path,
+        *,
+        root: str | Path | None = None,
+        path_column: str = "path",
+        split_column: str = "split",
+        targets: Sequence[str] | None = None,
+        multilabel: Sequence[str] = (),
+        separator: str = ";",
+        missing_labels: Literal["raise", "keep"] = "raise",
+        hold_out: HoldOut | None = HoldOut(),
+    ) -> ImageTable:
+        """Read a CSV (``.csv``, ``.tsv``) or Parquet (``.parquet``) table.
+
+        Parameters
+        ----------
+        table
+            The file.
+        root
+            Folder that paths are relative to; the table's own folder by default.
+        path_column, split_column
+            Column of the image paths, which become the ids, and of the splits (optional).
+        targets
+            Label columns; by default every other column, except numbers with a fraction.
+        multilabel
+            Targets whose cells hold several labels, or none.
+        separator
+            Between the labels of a multi-label cell.
+        missing_labels
+            Whether an empty cell of a single-label target is an error or an unlabelled sample.
+        hold_out
+            Draws a test split where the table has no split column.
+
+        Raises
+        ------
+        InvalidInputError
+            If the table or a column is missing, cells are empty, or files do not exist.
+        """
+        table = Path(table)
+        frame = _read(table)
+        if path_column not in frame:
+            raise InvalidInputError(
+                f"{table} has no column {path_column!r} for the image paths; name it with "
+                f"--path-column. {did_you_mean(path_column, map(str, frame.columns))}"
+            )
+        if frame.empty:
+            raise InvalidInputError(f"{table} has no rows")
+        ids = np.asarray(frame[path_column].astype(str).tolist())
+        folder = Path(root) if root is not None else table.parent
+        marks = _sizes(folder, ids)
+        splits = np.full(len(ids), "")
+        if split_column in frame:
+            splits = np.asarray(frame[split_column].fillna("").astype(str).tolist())
+        names = _target_columns(frame, table, targets, multilabel, {path_column, split_column})
+        columns = {
+            name: _label_sets(frame[name], separator)
+            if name in multilabel
+            else _labels(frame[name], table, missing_labels)
+            for name in names
+        }
+        samples = Samples(ids, splits, columns, marks)
+        source = {"kind": "table", "table": str(table.resolve()), "root": str(folder.resolve())}
+        if not samples.split_names and hold_out is not None:
+            samples = hold_out.draw(samples)
+            source["split"] = str(hold_out)
+        return cls(folder, samples, source)
+
+    def image(self, row: int) -> Path:
+        """Return the file of a row."""
+        return self.root / str(self.samples.ids[row])
+
+
+def _read(table: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    suffix = table.suffix.lower()
+    try:
+        if suffix in (".parquet", ".pq"):
+            return pd.read_parquet(table)
+        if suffix in (".csv", ".tsv"):
+            return pd.read_csv(table, sep="\t" if suffix == ".tsv" else ",", dtype=str)
+    except FileNotFoundError:
+        raise InvalidInputError(f"{table} does not exist") from None
+    except (ValueError, OSError) as error:
+        raise InvalidInputError(f"{table} cannot be read as a table: {error}") from error
+    raise InvalidInputError(f"{table} is no table: a .csv, .tsv or .parquet file is needed")
+
+
+def _sizes(folder: Path, ids: Any) -> Any:
+    sizes, missing = np.zeros(len(ids), np.uint64), []
+    for row, name in enumerate(ids.tolist()):
+        try:
+            sizes[row] = (folder / name).stat().st_size
+        except OSError:
+            missing.append(name)
+    if missing:
+        raise InvalidInputError(
+            f"{len(missing)} of {len(ids)} images of the table are not below {folder}, e.g. "
+            f"{missing[0]}; give the folder the paths are relative to with --root"
+        )
+    return sizes
+
+
+def _target_columns(
+    frame: pd.DataFrame,
+    table: Path,
+    targets: Sequence[str] | None,
+    multilabel: Sequence[str],
+    taken: set[str],
+) -> list[str]:
+    columns = [str(name) for name in frame.columns if name not in taken]
+    if targets is None:
+        names = [name for name in columns if name in multilabel or not _fractional(frame[name])]
+    else:
+        names = list(dict.fromkeys([*targets, *multilabel]))
+    for name in [*names, *multilabel]:
+        if name not in columns:
+            raise InvalidInputError(
+                f"{table} has no label column {name!r}. {did_you_mean(name, columns)}"
+            )
+    if not names:
+        raise InvalidInputError(
+            f"{table} has no label column beside {sorted(taken)}; add one, or name it with --target"
+        )
+    return names
+
+
+def _fractional(column: pd.Series[Any]) -> bool:
+    """Whether a column holds measurements (numbers with a fraction) rather than labels."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    return bool(numbers.notna().all() and (numbers % 1 != 0).any())
+
+
+def _labels(column: pd.Series[Any], table: Path, missing_labels: str) -> Target:
+    empty = column.isna() | (column.astype(str).str.strip() == "")
+    if empty.any() and missing_labels == "raise":
+        rows = ", ".join(str(row + 2) for row in np.flatnonzero(empty)[:5])
+        raise InvalidInputError(
+            f"{table}: {int(empty.sum())} of {len(column)} rows have no label in column "
+            f"{column.name!r} (lines {rows}{', …' if empty.sum() > 5 else ''}); fill them in, or "
+            "keep them as unlabelled with --missing-labels keep"
+        )
+    labels = [None if e else str(v).strip() for v, e in zip(column, empty, strict=True)]
+    target = Target.from_labels(labels)
+    if len(target.classes) < 2:
+        raise InvalidInputError(
+            f"{table}: column {column.name!r} has one class only, {list(target.classes)}; a "
+            "target needs at least two (choose the label columns with --target)"
+        )
+    return target
+
+
+def _label_sets(column: pd.Series[Any], separator: str) -> Target:
+    cells = column.fillna("").astype(str)
+    return Target.from_label_sets(
+        [[part.strip() for part in cell.split(separator) if part.strip()] for cell in cells]
+    )

@@ -1,0 +1,103 @@
+"""Durable files: a name on disk is either absent or complete, also after a crash."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from featstore.errors import StorageError
+
+PARTIAL = ".partial"
+
+
+def write_durably(path: Path, buffers: Iterable[Any]) -> None:
+    """Write `buffers` one after the other to `path`, all or nothing.
+
+    The bytes go to a temporary name in the same folder, are flushed to the medium, and only
+    then take their name; the folder is flushed too, so that a power cut cannot undo a rename
+    that later writes rely on.
+
+    Parameters
+    ----------
+    path
+        Final name; an existing file is replaced.
+    buffers
+        Objects with the buffer protocol.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or refuses; nothing is left under `path` that was not there before.
+    """
+    temporary = path.with_name(f"{path.name}.{_writer_mark()}{PARTIAL}")
+    try:
+        with temporary.open("wb", buffering=0) as file:
+            for buffer in buffers:
+                left = memoryview(buffer).cast("B")
+                while left:
+                    left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        flush_folder(path.parent)
+    except OSError as error:
+        # On a full disk even this may fail; the sweep of the next writer takes it then.
+        temporary.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """Turn an `OSError` of the file system into one that says what to do."""
+    advice = {
+        errno.ENOSPC: "the disk is full: free some space",
+        errno.EDQUOT: "the disk quota is used up: free some space",
+        errno.EACCES: "permission denied: make the folder writable or choose another place",
+        errno.EPERM: "permission denied: make the folder writable or choose another place",
+        errno.EROFS: "the file system is read-only: choose another place",
+    }.get(error.errno or 0, "the file system refused")
+    return StorageError(
+        f"cannot write {path}: {error.strerror}; {advice}, then run the same command again "
+        "(what was committed is kept)"
+    )
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's entries to the medium, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows flushes entries with the file
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files below `folder` whose writer on this machine is dead."""
+    for leftover in folder.rglob(f"*{PARTIAL}"):
+        host, _, process = leftover.name.removesuffix(PARTIAL).rpartition(".")[2].rpartition("-")
+        if host == _host() and process.isdigit() and not _alive(int(process)):
+            leftover.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return socket.gethostname().replace(".", "_")
+
+
+def _writer_mark() -> str:
+    return f"{_host()}-{os.getpid()}"
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,312 @@
+"""evaluate: features, a probe and a protocol become a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featstore.errors import InvalidInputError
+from featstore.estimator import Estimator
+from featstore.history import environment, record
+from featstore.metrics import evaluate_metrics
+from featstore.parts import Part, draw_validation, joined, labelled_part, rows_of
+from featstore.predictions import Predictions
+from featstore.presets import Preset, preset
+from featstore.registry import probe as probe_class
+from featstore.run import Head, ProbeRun, RunConfig
+from featstore.samples import Target
+from featstore.scaling import BlockScaling, ScalingKind
+from featstore.search import Trial, search
+from featstore.spec import digest
+from featstore.store import FeatureStore
+from featstore.view import View
+
+_DEFAULT_PRESET = {"logistic": "logistic", "knn": "dinov2-knn"}
+
+
+def probe(
+    store: FeatureStore,
+    features: str | Sequence[str],
+    *,
+    probe: str | None = None,
+    preset: str | None = None,
+    value: float | None = None,
+    target: str | None = None,
+    scaling: ScalingKind = "none",
+    train: str = "train",
+    val: str | None = None,
+    test: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    n_boot: int = 1000,
+    name: str | None = None,
+    save: bool = True,
+) -> ProbeRun:
+    """Fit a probe on stored features and evaluate it.
+
+    The hyper-parameter is chosen on validation rows (the store's validation split, else a
+    stratified share of the training rows), and the probe is then fitted again on training and
+    validation rows together.
+
+    Parameters
+    ----------
+    store
+        The store.
+    features
+        One feature, or several to concatenate in this order.
+    probe
+        ``"logistic"`` (default) or ``"knn"``, with featstore's default protocol.
+    preset
+        A published protocol instead; see `featstore.presets`.
+    value
+        Take this C (logistic) or k (kNN) and choose nothing.
+    target
+        Label column; the first by default.
+    scaling
+        Per-block scaling, learned on training rows.
+    train, val, test
+        Splits.  By default ``test`` is reported on, or ``val`` in stores without a test split.
+    seed
+        Of the validation draw and of the bootstrap.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"auto"``.
+    n_boot
+        Resamples of the bootstrap intervals.
+    name
+        Of the run; made from the configuration by default.
+    save
+        Whether to store the run.
+
+    Returns
+    -------
+    run
+        With scores of every test row.
+
+    Raises
+    ------
+    FeatureNotFoundError, NotSealedError
+        If a feature, target or split is not there or not finished.
+    InvalidInputError
+        If the rows cannot train or test a probe, or features hold NaN.
+    """
+    protocol = _protocol(probe, preset, value)
+    names = [features] if isinstance(features, str) else list(features)
+    target_name, labels = store.target(target)
+    test_split, val_split = _splits(store, train, val, test)
+    train_part = labelled_part(store, names, labels, train)
+    test_part = labelled_part(store, names, labels, test_split)
+    val_part = labelled_part(store, names, labels, val_split) if val_split else None
+
+    trials: list[Trial] = []
+    if len(protocol.values) > 1:
+        fit_part, choose_part, selected_on = _validation(
+            store, names, train_part, val_part, protocol, seed
+        )
+        if val_split is not None and val_split == test_split:
+            selected_on = test_split
+        trials = _select(protocol, labels, fit_part, choose_part, scaling, device)
+        chosen = max(trials, key=lambda trial: (trial.score, -trial.value)).value
+    else:
+        chosen, selected_on = protocol.values[0], "fixed"
+
+    train_split = train
+    if val_part is not None and val_split != test_split:
+        train_part = joined(store, names, [train_part, val_part])
+        train_split = f"{train}+{val_split}"
+    estimator, blocks = _fit(protocol, chosen, train_part, scaling, device)
+    predictions = _predict(estimator, blocks, labels, train_part, test_part)
+    config = RunConfig(
+        features=tuple(names),
+        spec_digests=tuple(block.spec.digest for block in train_part.view.blocks),
+        dim=train_part.view.shape[1],
+        target=target_name,
+        probe=protocol.probe,
+        preset=protocol.name,
+        parameter=estimator.parameter,
+        value=chosen,
+        selected_on=selected_on,
+        scaling=scaling,
+        train_split=train_split,
+        test_split=test_split,
+        n_train=len(train_part.labels),
+        n_test=len(test_part.labels),
+        seed=seed,
+    )
+    run = ProbeRun(
+        name=name or _run_name(config),
+        config=config,
+        predictions=predictions,
+        metrics=evaluate_metrics(predictions, n_boot=n_boot, seed=seed),
+        selection=_selection_frame(trials, chosen),
+        certificate=_certificate(estimator),
+        head=_head(estimator, blocks),
+        provenance=environment(),
+    )
+    if save:
+        store.save_run(run)
+        record(store.path, "probe", run=run.name)
+    return run
+
+
+def _protocol(probe: str | None, name: str | None, value: float | None) -> Preset:
+    if name is None:
+        name = _DEFAULT_PRESET.get(probe or "logistic", probe or "logistic")
+        if probe not in (None, "logistic", "knn"):
+            probe_class(probe)  # says which probes there are
+    chosen = preset(name)
+    if probe is not None and probe != chosen.probe:
+        raise InvalidInputError(
+            f"preset {name!r} is a {chosen.probe} protocol; it cannot run with the probe {probe!r}"
+        )
+    if value is None:
+        return chosen
+    if value <= 0:
+        raise InvalidInputError(f"C and k are positive, got {value:g}")
+    return dataclasses.replace(chosen, values=(value,))
+
+
+def _splits(
+    store: FeatureStore, train: str, val: str | None, test: str | None
+) -> tuple[str, str | None]:
+    """Which split is reported on, and which one chooses hyper-parameters (None: a draw)."""
+    known = store.samples.split_names
+    if test is None:
+        test = next((split for split in ("test", "val") if split in known), "test")
+    if val is None and "val" in known and test != "val" and train != "val":
+        val = "val"
+    if train == test:
+        raise InvalidInputError(
+            f"the probe would be tested on the rows it is trained on ({train!r}); choose another "
+            "--test split"
+        )
+    return test, val
+
+
+def _validation(
+    store: FeatureStore,
+    names: list[str],
+    train: Part,
+    val: Part | None,
+    protocol: Preset,
+    seed: int,
+) -> tuple[Part, Part, str]:
+    """Rows to fit on, rows to choose on, and what to call the latter."""
+    if val is not None:
+        return train, val, "val"
+    chosen = draw_validation(train.labels, protocol.val_fraction, seed)
+    fit = rows_of(store, names, [train], train.view.rows[~chosen])
+    held = rows_of(store, names, [train], train.view.rows[chosen])
+    return fit, held, f"{protocol.val_fraction:.0%} of train"
+
+
+def _select(
+    protocol: Preset, labels: Target, fit: Part, choose: Part, scaling: ScalingKind, device: str
+) -> list[Trial]:
+    blocks = BlockScaling.fit(fit.view, scaling)
+    X, queries = _matrix(blocks, fit.view), _matrix(blocks, choose.view)
+    estimator = _estimator(protocol, device)
+    values = protocol.values
+    if protocol.probe == "knn":
+        values = tuple(k for k in values if k <= len(X)) or (float(len(X)),)
+
+    def score(candidates: Sequence[float]) -> Iterator[Trial]:
+        for value, scores in estimator.sweep(X, fit.labels, queries, candidates):
+            predictions = _predictions(estimator, scores, labels, fit, choose)
+            yield Trial(value, _validation_score(predictions, protocol))
+
+    return search(values, score, kind=protocol.search)
+
+
+def _validation_score(predictions: Predictions, protocol: Preset) -> float:
+    metrics = evaluate_metrics(predictions, n_boot=0)
+    metric = protocol.multilabel_metric if predictions.multilabel else "top1"
+    return float(metrics.set_index("metric")["value"][metric])
+
+
+def _fit(
+    protocol: Preset, value: float, train: Part, scaling: ScalingKind, device: str
+) -> tuple[Estimator, BlockScaling]:
+    blocks = BlockScaling.fit(train.view, scaling)
+    estimator = _estimator(protocol, device, value)
+    estimator.fit(_matrix(blocks, train.view), train.labels)
+    return estimator, blocks
+
+
+def _estimator(protocol: Preset, device: str, value: float | None = None) -> Estimator:
+    kind = probe_class(protocol.probe)
+    arguments: dict[str, Any] = {"device": device}
+    if protocol.probe == "knn":
+        arguments["temperature"] = protocol.temperature
+    if value is not None:
+        arguments[kind.parameter] = int(value) if kind.parameter == "k" else value
+    estimator: Estimator = kind(**arguments)
+    return estimator
+
+
+def _matrix(blocks: BlockScaling, view: View) -> NDArray[Any]:
+    """Scaled values of a view, all finite."""
+    X = blocks.apply(view)
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+    if len(bad):
+        shown = ", ".join(view.ids[bad[:5]].tolist())
+        raise InvalidInputError(
+            f"{len(bad)} rows of {' + '.join(view.names)} hold NaN or Inf: {shown}"
+            f"{', …' if len(bad) > 5 else ''}; extract the feature again, or import it without "
+            "these rows"
+        )
+    return X
+
+
+def _predict(
+    estimator: Estimator, blocks: BlockScaling, labels: Target, train: Part, test: Part
+) -> Predictions:
+    scores = estimator.predict_proba(_matrix(blocks, test.view))
+    return _predictions(estimator, scores, labels, train, test)
+
+
+def _predictions(
+    estimator: Estimator,
+    scores: NDArray[np.floating],
+    labels: Target,
+    train: Part,
+    test: Part,
+) -> Predictions:
+    """Put the scores of the classes that were trained into the columns of all classes."""
+    n_classes = len(labels.classes)
+    if labels.kind == "multi":
+        full = np.asarray(scores, np.float32)
+        seen = train.labels.any(axis=0)
+    else:
+        full = np.zeros((len(scores), n_classes), np.float32)
+        full[:, estimator.classes_] = scores
+        seen = np.zeros(n_classes, bool)
+        seen[estimator.classes_] = True
+    return Predictions(test.view.ids, labels.classes, test.labels, full, seen)
+
+
+def _selection_frame(trials: Sequence[Trial], chosen: float) -> pd.DataFrame:
+    rows = [(trial.value, trial.score, trial.value == chosen) for trial in trials]
+    return pd.DataFrame(rows, columns=["value", "score", "chosen"])
+
+
+def _certificate(estimator: Any) -> dict[str, Any]:
+    certificate = getattr(estimator, "certificate_", None)
+    return {} if certificate is None else dataclasses.asdict(certificate)
+
+
+def _head(estimator: Any, blocks: BlockScaling) -> Head | None:
+    if not hasattr(estimator, "coef_"):
+        return None
+    classes = np.asarray(estimator.classes_)
+    return Head(estimator.coef_, estimator.intercept_, classes, blocks.mean, blocks.scale)
+
+
+def _run_name(config: RunConfig) -> str:
+    """Equal configurations get equal names; different ones differ in their last letters."""
+    fused = "+".join(config.features)
+    return f"{config.preset}-{fused}-{config.target}-{digest(dataclasses.asdict(config))[:6]}"

@@ -1,0 +1,340 @@
+"""extract: a data set and backbones become a store of features."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.commits import encode_json
+from featstore.dataset import Dataset
+from featstore.datasets import ImageFolder, ImageTable
+from featstore.durable import write_durably
+from featstore.encoder import Encoder
+from featstore.errors import InvalidInputError, UnreadableImageError
+from featstore.feed import PixelBatch, PixelFeed
+from featstore.history import record
+from featstore.progress import progress_bar
+from featstore.registry import backbones as backbone_loader
+from featstore.spec import FeatureSpec, Numerics, StoredDtype
+from featstore.store import FeatureStore
+from featstore.writer import FeatureWriter
+
+REQUEST = "request.json"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What one call of `extract` did.
+
+    Attributes
+    ----------
+    store
+        The store, with all features sealed.
+    computed, unchanged
+        Names of the features that were computed or completed, and of those that were whole.
+    images
+        Images decoded.
+    seconds
+        Wall time of decoding, encoding and writing.
+    excluded
+        Rows without a readable image, with the reason.
+    """
+
+    store: FeatureStore
+    computed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    images: int
+    seconds: float
+    excluded: Mapping[int, str]
+
+
+def extract(
+    images: str | Path | Dataset,
+    backbones: Sequence[str],
+    out: str | Path,
+    *,
+    transform: Literal["own", "paper"] = "own",
+    dtype: StoredDtype = "float16",
+    numerics: Numerics = "fp32",
+    device: str = "auto",
+    batch_size: int = 128,
+    workers: int | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    progress: bool | None = None,
+) -> Extraction:
+    """Turn images into embeddings, once.
+
+    Calling it again with the same arguments does nothing; after an interruption it goes on
+    where it stopped, and the store ends up the same, bit for bit.
+
+    Parameters
+    ----------
+    images
+        An image folder, a CSV/Parquet table, or any `Dataset`.
+    backbones
+        Sources such as ``"torchvision/resnet50"`` or ``"NAME=onnx:model.onnx#output"``; all of
+        them see every image in one decoding pass.
+    out
+        The store; created, or extended by new features.
+    transform
+        ``"own"``: each backbone's evaluation transform.  ``"paper"``: centre crop of 87.5 % of
+        the short side (Cole et al. 2022, C.2).
+    dtype
+        Stored precision.
+    numerics
+        Precision of the forward pass.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    batch_size
+        Images per batch; halved by itself where the device's memory does not suffice.
+    workers
+        Decoding threads; the number of cores by default.
+    on_error
+        What to do about an unreadable image: stop, or record and exclude the row.
+    progress
+        Show a progress bar; None shows it on a terminal.
+
+    Raises
+    ------
+    InvalidInputError
+        If the images do not fit the store's samples, or two features would share a name.
+    SpecMismatchError
+        If a feature of this name exists and was made in another way.
+    UnreadableImageError
+        If an image cannot be decoded and `on_error` is ``"raise"``.
+    StorageError
+        If the disk refuses; what was committed is kept.
+    """
+    dataset = open_dataset(images)
+    store = _open_or_create(Path(out), dataset)
+    loader = backbone_loader()
+    requests: dict[str, dict[str, Any]] = {}
+    for source in backbones:
+        name = loader.feature_name(source)
+        if name in requests:
+            raise InvalidInputError(
+                f"two backbones would be stored as {name!r}; name one: --backbone NAME={source}"
+            )
+        requests[name] = {
+            "source": source,
+            "transform": transform,
+            "dtype": dtype,
+            "numerics": numerics,
+            "mark": loader.mark(source),
+        }
+    unchanged = tuple(name for name, request in requests.items() if _is_done(store, name, request))
+    encoders = {
+        name: loader.load_encoder(
+            request["source"], device=device, numerics=numerics, transform=transform
+        )
+        for name, request in requests.items()
+        if name not in unchanged
+    }
+    extraction = extract_features(
+        dataset,
+        encoders,
+        store,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        on_error=on_error,
+        progress=progress,
+    )
+    for name in encoders:
+        write_durably(store.feature_folder(name) / REQUEST, [encode_json(requests[name])])
+    excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
+    return Extraction(
+        store=store,
+        computed=extraction.computed,
+        unchanged=unchanged + extraction.unchanged,
+        images=extraction.images,
+        seconds=extraction.seconds,
+        excluded=excluded,
+    )
+
+
+def open_dataset(images: str | Path | Dataset) -> Dataset:
+    """Return the data set behind a folder or a table; a `Dataset` is returned as it is."""
+    if not isinstance(images, str | Path):
+        return images
+    if Path(images).suffix.lower() in ImageTable.SUFFIXES:
+        return ImageTable.read(images)
+    return ImageFolder.scan(images)
+
+
+def _open_or_create(path: Path, dataset: Dataset) -> FeatureStore:
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return FeatureStore.create(path, dataset.samples, source=dataset.source)
+    store = FeatureStore.open(path)
+    differences = store.samples.differences(dataset.samples)
+    if differences:
+        raise InvalidInputError(
+            f"{path} was extracted from other samples: {'; '.join(differences)}. Extract into a "
+            "new store, or restore the images and labels."
+        )
+    return store
+
+
+def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool:
+    """Whether the sealed feature came from exactly this request.
+
+    Sparing the check the loading of weights makes a repeated command instant; the request
+    holds the library's version or the weight file's size and time, so that it cannot hide a
+    change.
+    """
+    path = store.feature_folder(name) / REQUEST
+    return (
+        path.exists()
+        and json.loads(path.read_bytes()) == json.loads(encode_json(request))
+        and store.feature(name).sealed
+    )
+
+
+def extract_features(
+    dataset: Dataset,
+    encoders: Mapping[str, Encoder],
+    store: FeatureStore,
+    *,
+    dtype: StoredDtype = "float16",
+    batch_size: int = 128,
+    workers: int | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    progress: bool | None = None,
+) -> Extraction:
+    """Fill the features of ready-made encoders; see `extract` for the arguments.
+
+    The unit of work is the smallest shard.  Rows are decoded in the store's order, and only
+    where some feature still lacks them.
+    """
+    if batch_size < 1:
+        raise InvalidInputError(f"a batch needs at least 1 image, got batch_size={batch_size}")
+    writers = {
+        name: store.writer(
+            name,
+            FeatureSpec(
+                backbone=encoder.spec,
+                transform=encoder.transform,
+                dtype=dtype,
+                numerics=encoder.numerics,
+                samples_digest=store.samples.digest,
+            ),
+        )
+        for name, encoder in encoders.items()
+    }
+    tasks = {
+        name: _FeatureTask(encoders[name], writer)
+        for name, writer in writers.items()
+        if not writer.sealed
+    }
+    chunks = list(_chunks(list(tasks.values()), len(dataset.samples), batch_size))
+    total = sum(len(chunk) for chunk in chunks)
+    transforms = [task.encoder.transform for task in tasks.values()]
+    started = time.perf_counter()
+    excluded: dict[int, str] = {}
+    with (
+        progress_bar("extract", total, unit="images", shown=progress) as advance,
+        PixelFeed(dataset, transforms, batch_size=batch_size, workers=workers) as feed,
+    ):
+        for batch in feed.batches(chunks):
+            if batch.unreadable and on_error == "raise":
+                _refuse(batch.unreadable)
+            excluded.update(batch.unreadable)
+            for task in tasks.values():
+                task.take(batch)
+            advance(len(batch.rows))
+    for task in tasks.values():
+        task.writer.seal()
+    seconds = time.perf_counter() - started
+    if tasks:
+        record(
+            store.path,
+            "extract",
+            features={name: task.encoder.engine for name, task in tasks.items()},
+            images=total,
+            seconds=round(seconds, 3),
+        )
+    return Extraction(
+        store=store,
+        computed=tuple(tasks),
+        unchanged=tuple(name for name in writers if name not in tasks),
+        images=total,
+        seconds=seconds,
+        excluded=excluded,
+    )
+
+
+def _refuse(unreadable: Mapping[int, str]) -> None:
+    first = next(iter(unreadable.values()))
+    more = f" ({len(unreadable) - 1} more in this batch)" if len(unreadable) > 1 else ""
+    raise UnreadableImageError(
+        f"{first}{more}; repair or remove it, or exclude such rows with --on-error skip"
+    )
+
+
+class _FeatureTask:
+    """An encoder, its writer, and the shard that is being filled."""
+
+    def __init__(self, encoder: Encoder, writer: FeatureWriter) -> None:
+        self.encoder = encoder
+        self.writer = writer
+        self.pending = set(writer.pending())
+        self._block: NDArray[np.float32] | None = None
+        self._excluded: dict[int, str] = {}
+        self._limit: int | None = None
+
+    def needs(self, row: int) -> bool:
+        """Whether the shard that holds `row` is not committed yet."""
+        return row // self.writer.layout.shard_rows in self.pending
+
+    def take(self, batch: PixelBatch) -> None:
+        """Encode a batch, and commit the shard if this completes it."""
+        if not self.needs(batch.rows.start):
+            return
+        shard = batch.rows.start // self.writer.layout.shard_rows
+        rows = self.writer.layout.shard_range(shard)
+        if self._block is None:
+            self._block = np.empty((len(rows), self.writer.layout.dim), np.float32)
+        start = batch.rows.start - rows.start
+        pixels = batch.pixels[self.encoder.transform]
+        self._block[start : start + len(pixels)] = self._encode(pixels)
+        self._excluded.update(batch.unreadable)
+        if batch.rows.stop == rows.stop:
+            self.writer.put(shard, self._block, excluded=self._excluded)
+            self.pending.remove(shard)
+            self._block, self._excluded = None, {}
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode in pieces that fit into the device's memory, halving them where needed."""
+        while True:
+            size = self._limit or len(pixels)
+            try:
+                parts = [
+                    self.encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)
+                ]
+            except RuntimeError as error:
+                # torch.cuda.OutOfMemoryError, without importing torch for its name.
+                if "out of memory" not in str(error).lower() or size == 1:
+                    raise
+                self._limit = size // 2
+                continue
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _chunks(tasks: Sequence[_FeatureTask], n_rows: int, batch_size: int) -> Iterator[range]:
+    """Yield the batches that some feature needs; none crosses the end of a shard."""
+    if not tasks:
+        return
+    unit = min(task.writer.layout.shard_rows for task in tasks)
+    for start in range(0, n_rows, unit):
+        if not any(task.needs(start) for task in tasks):
+            continue
+        stop = min(start + unit, n_rows)
+        for first in range(start, stop, batch_size):
+            yield range(first, min(first + batch_size, stop))

@@ -1,0 +1,124 @@
+"""PixelFeed: decoded batches, a few ahead of the encoder, in a bounded ring of buffers."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.dataset import Dataset
+from featstore.errors import UnreadableImageError
+from featstore.images import apply, decode
+from featstore.transform import Transform
+
+
+@dataclass(frozen=True, eq=False)
+class PixelBatch:
+    """A batch of images under every transform that some encoder needs.
+
+    Attributes
+    ----------
+    rows
+        Rows of the data set.
+    pixels
+        For each transform, uint8 of shape (n, size, size, 3); zeros where unreadable.
+    unreadable
+        Reason for each row whose image could not be decoded.
+    """
+
+    rows: range
+    pixels: Mapping[Transform, NDArray[np.uint8]]
+    unreadable: Mapping[int, str]
+
+
+class PixelFeed:
+    """Decodes in threads: Pillow's decoders and resampling release the interpreter's lock.
+
+    Parameters
+    ----------
+    dataset
+        Where the images are.
+    transforms
+        Each image is decoded once and cut to size for each of these.
+    batch_size
+        Images per batch at most.
+    workers
+        Decoding threads; the number of cores by default.
+    depth
+        Batches in flight; bounds the memory.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        transforms: Sequence[Transform],
+        *,
+        batch_size: int,
+        workers: int | None = None,
+        depth: int = 3,
+    ) -> None:
+        self._dataset = dataset
+        self._transforms = tuple(dict.fromkeys(transforms))
+        self._threads = ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="decode")
+        self._ring = deque(
+            {t: np.empty((batch_size, t.size, t.size, 3), np.uint8) for t in self._transforms}
+            for _ in range(depth)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def batches(self, rows: Sequence[range]) -> Iterator[PixelBatch]:
+        """Yield a batch for each range of rows, in order.
+
+        A batch's pixels are valid until the next one is asked for.
+        """
+        ahead = iter(rows)
+        flying: deque[tuple[range, dict[Transform, NDArray[np.uint8]], list[Future[str | None]]]]
+        flying = deque()
+        while True:
+            while self._ring and (chunk := next(ahead, None)) is not None:
+                buffers = self._ring.popleft()
+                futures = [
+                    self._threads.submit(self._fill, row, i, buffers) for i, row in enumerate(chunk)
+                ]
+                flying.append((chunk, buffers, futures))
+            if not flying:
+                return
+            chunk, buffers, futures = flying.popleft()
+            reasons = [future.result() for future in futures]
+            yield PixelBatch(
+                rows=chunk,
+                pixels={t: pixels[: len(chunk)] for t, pixels in buffers.items()},
+                unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
+            )
+            self._ring.append(buffers)
+
+    def _fill(
+        self, row: int, position: int, buffers: Mapping[Transform, NDArray[np.uint8]]
+    ) -> str | None:
+        """Decode one image into its place; return the reason if it cannot be read."""
+        try:
+            image = decode(self._dataset.image(row))
+            for transform, pixels in buffers.items():
+                apply(image, transform, out=pixels[position])
+        except UnreadableImageError as error:
+            for pixels in buffers.values():
+                pixels[position] = 0
+            return str(error)
+        return None

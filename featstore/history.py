@@ -1,0 +1,61 @@
+"""History: who did what to a store, when, on which machine; never part of any digest."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+HISTORY = "history.jsonl"
+_PACKAGES = (
+    "featstore",
+    "numpy",
+    "torch",
+    "torchvision",
+    "timm",
+    "onnxruntime",
+    "zarr",
+    "faiss-cpu",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Describe the machine and the versions of the packages that matter."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "packages": versions,
+    }
+
+
+def record(store: Path, action: str, **details: Any) -> None:
+    """Append one line to the store's history."""
+    line = json.dumps({"action": action, **details, **environment()}, ensure_ascii=False)
+    with (store / HISTORY).open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def history(store: Path) -> list[dict[str, Any]]:
+    """Read the store's history, oldest first; a line that a crash cut short is passed over."""
+    path = store / HISTORY
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return entries

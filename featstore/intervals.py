@@ -1,0 +1,108 @@
+"""Confidence intervals: Wilson's for a share, percentiles for bootstrap samples."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featstore.errors import InvalidInputError
+
+
+def wilson(
+    successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson score interval of a binomial share, without continuity correction.
+
+    Unlike the normal approximation it stays inside [0, 1] and does not collapse to a point at
+    0 or all successes, which is where classes with ten test rows often are.
+
+    Parameters
+    ----------
+    successes, trials
+        Counts of one common shape.
+    level
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    low, high
+        Bounds, same shape; NaN where there were no trials.
+
+    Raises
+    ------
+    InvalidInputError
+        If `level` is outside (0, 1).
+
+    References
+    ----------
+    Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22.
+
+    Examples
+    --------
+    >>> low, high = wilson(10, 10)
+    >>> print(f"{low:.3f} {high:.3f}")
+    0.722 1.000
+    """
+    _check_level(level)
+    k, n = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    n = np.where(n > 0, n, np.nan)
+    share = k / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # At 0 or n successes the bound is exactly 0 or 1; rounding would leave 1e-17.
+    low = np.where(k == 0, 0 * n, centre - half)
+    high = np.where(k == n, 1 + 0 * n, centre + half)
+    return low, high
+
+
+def percentile(
+    samples: NDArray[np.float64], *, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile interval of bootstrap samples.
+
+    Parameters
+    ----------
+    samples
+        Shape (m, n_boot): one row per statistic.  NaN marks a resample in which the statistic
+        is undefined (e.g. a class without rows); it is left out.
+    level
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    low, high
+        Shape (m,); NaN for a statistic without a defined sample.
+
+    Raises
+    ------
+    InvalidInputError
+        If `level` is outside (0, 1).
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An introduction to the bootstrap, section 13.3.
+
+    Examples
+    --------
+    >>> low, high = percentile(np.arange(101.0)[None], level=0.9)
+    >>> print(low, high)
+    [5.] [95.]
+    """
+    _check_level(level)
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    bounds = np.full((len(samples), 2), np.nan)
+    for i, values in enumerate(samples):
+        defined = values[~np.isnan(values)]
+        if defined.size:
+            bounds[i] = np.quantile(defined, tails)
+    return bounds[:, 0], bounds[:, 1]
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InvalidInputError(
+            f"the level of an interval is its coverage, between 0 and 1, got {level}"
+        )

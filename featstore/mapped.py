@@ -1,0 +1,139 @@
+"""Mapped shards: all files of a feature as one read-only array, without a copy."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import CorruptStoreError
+from featstore.shards import ShardLayout
+
+_MAP_FIXED = 0x10
+_MAP_NORESERVE = {"linux": 0x4000, "darwin": 0x40}.get(sys.platform, 0)
+_PROT_NONE = 0
+
+
+def can_map(layout: ShardLayout) -> bool:
+    """Whether this machine can map the layout's shards side by side."""
+    aligned = layout.shard_rows * layout.row_bytes % mmap.PAGESIZE == 0
+    return sys.platform in ("linux", "darwin") and sys.byteorder == "little" and aligned
+
+
+def map_shards(folder: Path, layout: ShardLayout) -> NDArray[Any]:
+    """Map a sealed feature.
+
+    Every shard's size and index are checked first: bytes that a truncated file no longer has
+    would otherwise end the process with SIGBUS.
+
+    Parameters
+    ----------
+    folder
+        The array's folder, with shard files ``c/<i>/0``.
+    layout
+        Its layout; `can_map` must hold.
+
+    Returns
+    -------
+    array
+        Shape (rows, dim), read-only; the mapping lives as long as the array or a view of it.
+
+    Raises
+    ------
+    CorruptStoreError
+        If a shard is missing, has another size, or its index is damaged.
+    """
+    check_shards(folder, layout)
+    pitch = layout.shard_rows * layout.row_bytes
+    region = _Region(pitch * (layout.n_shards - 1) + layout.data_bytes(layout.n_shards - 1))
+    for shard in range(layout.n_shards):
+        region.place(shard * pitch, shard_path(folder, shard), layout.data_bytes(shard))
+    holder = _Holder(region, layout)
+    return np.asarray(holder)
+
+
+def check_shards(folder: Path, layout: ShardLayout) -> None:
+    """Raise `CorruptStoreError` unless every shard is there with its size and index."""
+    for shard in range(layout.n_shards):
+        path = shard_path(folder, shard)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != layout.file_bytes(shard):
+                    raise CorruptStoreError(
+                        f"{path} has {size} bytes instead of {layout.file_bytes(shard)}; "
+                        "run `featstore verify`, then extract this feature again"
+                    )
+                file.seek(-layout.index_bytes, os.SEEK_END)
+                layout.check_index(shard, file.read())
+        except FileNotFoundError:
+            raise CorruptStoreError(
+                f"{path} is missing; run `featstore verify`, then extract this feature again"
+            ) from None
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """File of a shard, as Zarr's default chunk key encoding names it."""
+    return folder / "c" / str(shard) / "0"
+
+
+class _Region:
+    """An address range reserved once, into which files are mapped piece by piece."""
+
+    def __init__(self, size: int) -> None:
+        self._mmap, munmap = _libc()
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        self.address = self._map(None, size, _PROT_NONE, flags, -1)
+        weakref.finalize(self, munmap, self.address, size).atexit = False
+
+    def place(self, offset: int, path: Path, size: int) -> None:
+        with path.open("rb") as file:
+            self._map(
+                self.address + offset,
+                size,
+                mmap.PROT_READ,
+                mmap.MAP_SHARED | _MAP_FIXED,
+                file.fileno(),
+            )
+
+    def _map(self, address: int | None, size: int, prot: int, flags: int, file: int) -> int:
+        result = self._mmap(address, size, prot, flags, file, 0)
+        if result is None or result == ctypes.c_void_p(-1).value:
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot map {size} bytes: {os.strerror(code)}")
+        return int(result)
+
+
+class _Holder:
+    """Lends the region to NumPy; the array keeps it as its base."""
+
+    def __init__(self, region: _Region, layout: ShardLayout) -> None:
+        self._region = region
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (region.address, True),
+            "shape": (layout.rows, layout.dim),
+            "typestr": np.dtype(layout.dtype).newbyteorder("<").str,
+        }
+
+
+def _libc() -> tuple[Any, Any]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_long,
+    ]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return libc.mmap, libc.munmap

@@ -1,0 +1,94 @@
+"""Part: rows of a view with their labels, and how training rows are divided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import InvalidInputError
+from featstore.samples import Target
+from featstore.store import FeatureStore
+from featstore.view import View
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows of a view with labels of one target.
+
+    Attributes
+    ----------
+    view
+        The rows.
+    labels
+        Class codes (n,), or bool (n, c).
+    """
+
+    view: View
+    labels: NDArray[Any]
+
+
+def labelled_part(store: FeatureStore, names: list[str], labels: Target, split: str) -> Part:
+    """Return the labelled rows of a split; an error if there are none."""
+    rows = store.rows(split)
+    view = store.view(names, rows=rows[labels.labelled[rows]])
+    if view.shape[0] == 0:
+        raise InvalidInputError(f"split {split!r} has no labelled rows with readable images")
+    return Part(view, labels.codes[view.rows])
+
+
+def joined(store: FeatureStore, names: list[str], parts: Sequence[Part]) -> Part:
+    """Return the rows of several parts together, in the store's order."""
+    rows = np.sort(np.concatenate([part.view.rows for part in parts]))
+    return rows_of(store, names, parts, rows)
+
+
+def rows_of(
+    store: FeatureStore, names: list[str], parts: Sequence[Part], rows: NDArray[np.intp]
+) -> Part:
+    """Return the given rows, each of which is in one of the parts."""
+    known = np.concatenate([part.view.rows for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    order = np.argsort(known)
+    return Part(
+        store.view(names, rows=rows), labels[order[np.searchsorted(known, rows, sorter=order)]]
+    )
+
+
+def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Draw a stratified share of training rows.
+
+    Parameters
+    ----------
+    labels
+        Class codes (n,), or bool (n, c), which is drawn without strata.
+    fraction
+        Share of each class; classes with one row stay in training.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    chosen
+        Shape (n,), bool.
+
+    Raises
+    ------
+    InvalidInputError
+        If no row can be spared.
+    """
+    rng = np.random.default_rng(seed)
+    strata = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
+    chosen = np.zeros(len(labels), bool)
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
+        chosen[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    if not chosen.any():
+        raise InvalidInputError(
+            f"{len(labels)} training rows are too few to set {fraction:.0%} aside for choosing "
+            "C or k; give a fixed value (--value) or a validation split"
+        )
+    return chosen

@@ -1,0 +1,43 @@
+"""Registry: the outer packages by name, imported only when used.
+
+The core never imports outward (see docs/design/layout.md); it is handed encoders and probes.
+Where a user gives a name instead, it is resolved here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import Any
+
+from featstore.errors import InvalidInputError
+from featstore.suggest import did_you_mean
+
+#: Probes that featstore carries; third parties add theirs as entry points.
+PROBES = {
+    "logistic": "featstore.probes:LogisticProbe",
+    "knn": "featstore.probes:KNNProbe",
+}
+PROBE_ENTRY_POINTS = "featstore.probes"
+
+
+def backbones() -> Any:
+    """Return the package that loads encoders by source string."""
+    return importlib.import_module("featstore.backbones")
+
+
+def probe(name: str) -> Any:
+    """Return a probe's class by name.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no probe of this name.
+    """
+    targets = dict(PROBES)
+    for entry in metadata.entry_points(group=PROBE_ENTRY_POINTS):
+        targets.setdefault(entry.name, entry.value)
+    if name not in targets:
+        raise InvalidInputError(f"there is no probe {name!r}. {did_you_mean(name, targets)}")
+    module, _, attribute = targets[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,221 @@
+"""ProbeRun: one fitted probe, its predictions, and all one needs to trust and repeat it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featstore.predictions import Predictions
+from featstore.strings import pack, unpack
+
+if TYPE_CHECKING:
+    from featstore.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How a run was made.
+
+    Attributes
+    ----------
+    features, spec_digests
+        The feature blocks in order, and what exactly they were.
+    dim
+        Length of the (fused) feature vector.
+    target
+        Label column.
+    probe, preset
+        Estimator and protocol.
+    parameter, value
+        The hyper-parameter (C or k) and the value that was used.
+    selected_on
+        Which rows chose it: ``"fixed"``, a split, or a share of the training rows.
+    scaling
+        Per-block scaling.
+    train_split, test_split
+        Splits trained on (joined by ``+`` where a validation split was refitted on) and
+        reported on.
+    n_train, n_test
+        Rows trained on at the end, and reported on.
+    seed
+        Of the validation draw and of the bootstrap.
+    """
+
+    features: tuple[str, ...]
+    spec_digests: tuple[str, ...]
+    dim: int
+    target: str
+    probe: str
+    preset: str
+    parameter: str
+    value: float
+    selected_on: str
+    scaling: str
+    train_split: str
+    test_split: str
+    n_train: int
+    n_test: int
+    seed: int
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether the reported rows also chose the hyper-parameter: an optimistic number."""
+        return self.selected_on == self.test_split
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Weights of a linear probe, with the scaling its inputs need.
+
+    Attributes
+    ----------
+    coef, intercept
+        Shape (c, d) and (c,), or (1, d) and (1,) for two classes.
+    classes
+        Class codes of the rows of `coef`.
+    mean, scale
+        Of `featstore.scaling.BlockScaling`, shape (d,).
+    """
+
+    coef: NDArray[np.floating]
+    intercept: NDArray[np.floating]
+    classes: NDArray[np.integer]
+    mean: NDArray[np.floating]
+    scale: NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeRun:
+    """One probe, fitted and evaluated.
+
+    Attributes
+    ----------
+    name
+        Unique in the store; by default made from the configuration.
+    config
+        How it was made.
+    predictions
+        Scores of every test row.
+    metrics
+        Columns metric, value, low, high, n: each metric with its bootstrap interval.
+    selection
+        Columns value, score, chosen: the hyper-parameter against the validation metric; empty
+        if it was fixed.
+    certificate
+        What the solver proved about its solution; empty for kNN.
+    head
+        The weights, if the probe is linear.
+    provenance
+        Time, machine and package versions.
+    """
+
+    name: str
+    config: RunConfig
+    predictions: Predictions
+    metrics: pd.DataFrame
+    selection: pd.DataFrame
+    certificate: Mapping[str, Any]
+    head: Head | None
+    provenance: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1 accuracy on the test rows, in [0, 1]; single-label only."""
+        return self.metric("top1")
+
+    def metric(self, name: str) -> float:
+        """Return a metric's value by name; `KeyError` if the run has none of this name."""
+        return float(self.metrics.set_index("metric")["value"][name])
+
+    def per_class(self) -> pd.DataFrame:
+        """Accuracy and errors of each class; see `featstore.analysis.per_class`."""
+        from featstore.analysis.per_class import per_class
+
+        return per_class(self.predictions)
+
+    def granularity(self, taxonomy: Taxonomy) -> pd.DataFrame:
+        """Accuracy along a taxonomy; see `featstore.analysis.granularity`."""
+        from featstore.analysis.granularity import granularity
+
+        return granularity(self.predictions, taxonomy)
+
+    def __repr__(self) -> str:
+        first = self.metrics.iloc[0]
+        return (
+            f"<ProbeRun {self.name}: {first.metric} {first.value:.4f} "
+            f"[{first.low:.4f}, {first.high:.4f}] on {self.config.n_test} rows>"
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the run as a Zarr group into a folder that does not exist yet."""
+        import zarr
+
+        group = zarr.create_group(folder, zarr_format=3)
+        predictions = self.predictions
+        ids, id_offsets = pack(predictions.ids)
+        columns: dict[str, NDArray[Any]] = {
+            "ids": ids,
+            "id_offsets": id_offsets,
+            "truth": predictions.truth.astype(np.uint8 if predictions.multilabel else np.int32),
+            "scores": predictions.scores,
+            "seen": predictions.seen.astype(np.uint8),
+        }
+        if self.head is not None:
+            fields = dataclasses.fields(self.head)
+            columns |= {f"head_{f.name}": getattr(self.head, f.name) for f in fields}
+        for name, values in columns.items():
+            group.create_array(name, data=values)
+        group.attrs["run"] = {
+            "name": self.name,
+            "config": dataclasses.asdict(self.config),
+            "classes": list(predictions.classes),
+            "metrics": _records(self.metrics),
+            "selection": _records(self.selection),
+            "certificate": dict(self.certificate),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> ProbeRun:
+        """Read what `save` wrote."""
+        import zarr
+
+        group = zarr.open_group(folder, mode="r")
+        fields: Any = group.attrs["run"]
+        columns = {name: np.asarray(array[:]) for name, array in group.arrays()}
+        truth = columns["truth"]
+        head = None
+        if "head_coef" in columns:
+            head = Head(**{f.name: columns[f"head_{f.name}"] for f in dataclasses.fields(Head)})
+        config = dict(fields["config"])
+        for key in ("features", "spec_digests"):
+            config[key] = tuple(config[key])
+        return cls(
+            name=fields["name"],
+            config=RunConfig(**config),
+            predictions=Predictions(
+                ids=unpack(columns["ids"], columns["id_offsets"]),
+                classes=tuple(fields["classes"]),
+                truth=truth.astype(bool) if truth.ndim == 2 else truth,
+                scores=columns["scores"],
+                seen=columns["seen"].astype(bool),
+            ),
+            metrics=pd.DataFrame(fields["metrics"]),
+            selection=pd.DataFrame(fields["selection"], columns=["value", "score", "chosen"]),
+            certificate=fields["certificate"],
+            head=head,
+            provenance=fields["provenance"],
+        )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON-able dictionaries."""
+    records: list[dict[str, Any]] = frame.astype(object).to_dict("records")
+    return records

@@ -1,0 +1,223 @@
+"""Samples: the rows of a store — ids, splits and targets — and how they lie on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import CorruptStoreError, InvalidInputError
+from featstore.strings import pack, unpack
+
+#: Code of a sample without a label.
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A named label column.
+
+    Attributes
+    ----------
+    kind
+        ``"single"``: exactly one class per sample.  ``"multi"``: any number of classes.
+    classes
+        Class names, length c.
+    codes
+        Single: shape (n,), int32, -1 for a sample without a label.
+        Multi: shape (n, c), bool.
+    """
+
+    kind: Literal["single", "multi"]
+    classes: tuple[str, ...]
+    codes: NDArray[np.int32] | NDArray[np.bool_]
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str | None]) -> Target:
+        """Encode one label per sample; None means unlabelled.  Classes are sorted by name.
+
+        Examples
+        --------
+        >>> Target.from_labels(["cat", "ant", "cat"]).codes
+        array([1, 0, 1], dtype=int32)
+        """
+        classes = tuple(sorted({label for label in labels if label is not None}))
+        code = {name: i for i, name in enumerate(classes)}
+        codes = [UNLABELLED if label is None else code[label] for label in labels]
+        return cls("single", classes, np.asarray(codes, np.int32))
+
+    @classmethod
+    def from_label_sets(cls, labels: Sequence[Sequence[str]]) -> Target:
+        """Encode any number of labels per sample.  Classes are sorted by name."""
+        classes = tuple(sorted({name for names in labels for name in names}))
+        code = {name: i for i, name in enumerate(classes)}
+        codes = np.zeros((len(labels), len(classes)), bool)
+        for row, names in enumerate(labels):
+            codes[row, [code[name] for name in names]] = True
+        return cls("multi", classes, codes)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Whether each sample has a label, shape (n,); all do where several are possible."""
+        if self.kind == "multi":
+            return np.ones(len(self.codes), bool)
+        return np.asarray(self.codes != UNLABELLED)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The row table of a store.
+
+    Attributes
+    ----------
+    ids
+        Stable names, unique, shape (n,), unicode; for image files the path relative to the
+        source's root, with ``/``.
+    splits
+        Split name of each sample, shape (n,), unicode; "" for none.
+    targets
+        Label columns by name.
+    marks
+        A cheap content mark per sample, shape (n,), uint64: the file size in bytes where the
+        sample is a file.
+
+    Raises
+    ------
+    InvalidInputError
+        If ids repeat or lengths differ.
+    """
+
+    ids: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    marks: NDArray[np.uint64] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        lengths = {"splits": len(self.splits)}
+        lengths |= {f"target {name!r}": len(t.codes) for name, t in self.targets.items()}
+        if self.marks is not None:
+            lengths["marks"] = len(self.marks)
+        for name, length in lengths.items():
+            if length != n:
+                raise InvalidInputError(f"{name} has {length} entries for {n} samples")
+        if len(np.unique(self.ids)) != n:
+            unique, counts = np.unique(self.ids, return_counts=True)
+            repeated = unique[counts > 1]
+            raise InvalidInputError(
+                f"{len(repeated)} sample ids occur more than once, e.g. {str(repeated[0])!r}; "
+                "ids must be unique: drop the repeated rows"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of ids and content marks in order: what a feature's rows depend on."""
+        ids, offsets = pack(self.ids)
+        content = hashlib.sha256(offsets.tobytes())
+        content.update(ids.tobytes())
+        if self.marks is not None:
+            content.update(self.marks.astype("<u8").tobytes())
+        return content.hexdigest()
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits that have samples, in order of first appearance."""
+        return tuple(str(name) for name in dict.fromkeys(self.splits) if name)
+
+    def write(self, group: Any) -> None:
+        """Write into an empty Zarr group."""
+        ids, offsets = pack(self.ids)
+        names = self.split_names
+        code = {name: i for i, name in enumerate(names)}
+        splits = np.asarray([code.get(name, UNLABELLED) for name in self.splits], np.int8)
+        group.create_array("ids", data=ids, chunks=(_chunk(len(ids)),))
+        group.create_array("id_offsets", data=offsets, chunks=(_chunk(len(offsets)),))
+        group.create_array("split", data=splits, chunks=(_chunk(len(splits)),))
+        group["split"].attrs["names"] = list(names)
+        if self.marks is not None:
+            group.create_array("marks", data=self.marks, chunks=(_chunk(len(self.marks)),))
+        targets = group.create_group("targets")
+        for name, target in self.targets.items():
+            codes = target.codes.view(np.uint8) if target.kind == "multi" else target.codes
+            chunks = (_chunk(len(codes)), *codes.shape[1:])
+            targets.create_array(name, data=codes, chunks=chunks)
+            targets[name].attrs.update({"kind": target.kind, "classes": list(target.classes)})
+        group.attrs.update(
+            {"n_samples": len(self), "digest": self.digest, "targets": list(self.targets)}
+        )
+
+    @classmethod
+    def read(cls, group: Any) -> Samples:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        CorruptStoreError
+            If the ids are not the ones that were written.
+        """
+        names = np.asarray([*group["split"].attrs["names"], ""])
+        targets = {}
+        for name in group.attrs["targets"]:
+            array = group["targets"][name]
+            codes = array[:].view(bool) if array.attrs["kind"] == "multi" else array[:]
+            targets[name] = Target(array.attrs["kind"], tuple(array.attrs["classes"]), codes)
+        samples = cls(
+            ids=unpack(group["ids"][:], group["id_offsets"][:]),
+            splits=names[group["split"][:]],
+            targets=targets,
+            marks=group["marks"][:] if "marks" in group else None,
+        )
+        if samples.digest != group.attrs["digest"]:
+            raise CorruptStoreError(
+                f"the sample ids in {group.store_path} do not have the digest they were written "
+                "with; restore the store from a copy"
+            )
+        return samples
+
+    def differences(self, other: Samples) -> list[str]:
+        """Say how `other` differs in ids, content, splits and labels; empty if equal."""
+        mine, theirs = set(self.ids.tolist()), set(other.ids.tolist())
+        found = []
+        for what, ids in (("missing", mine - theirs), ("new", theirs - mine)):
+            if ids:
+                found.append(f"{len(ids)} {what} (e.g. {min(ids)})")
+        if found:
+            return found
+        if not np.array_equal(self.ids, other.ids):
+            return ["the same ids in another order"]
+        if self.digest != other.digest and self.marks is not None and other.marks is not None:
+            changed = self.ids[self.marks != other.marks]
+            found.append(f"{len(changed)} of another file size (e.g. {changed[0]})")
+        moved = int((self.splits != other.splits).sum())
+        if moved:
+            found.append(f"{moved} in another split")
+        for name in [*self.targets, *(t for t in other.targets if t not in self.targets)]:
+            a, b = self.targets.get(name), other.targets.get(name)
+            if a is None or b is None:
+                found.append(f"target {name!r} only in one of them")
+            elif (a.kind, a.classes) != (b.kind, b.classes) or not np.array_equal(a.codes, b.codes):
+                found.append(f"target {name!r} with other labels")
+        return found
+
+    def with_splits(self, splits: NDArray[np.str_]) -> Samples:
+        """Return the same samples in other splits."""
+        return dataclasses.replace(self, splits=splits)
+
+
+def relative_id(path: Path, root: Path) -> str:
+    """Return the id of a file: its path below `root`, with ``/`` on every system."""
+    return path.relative_to(root).as_posix()
+
+
+def _chunk(length: int) -> int:
+    """One chunk for small columns; about a million entries each for large ones."""
+    return max(min(length, 1 << 20), 1)

@@ -1,0 +1,61 @@
+"""Search for one hyper-parameter on validation rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+#: The CLIP paper's resolution, in steps per decade.
+_STEPS_PER_DECADE = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A value of the hyper-parameter and its score on the validation rows."""
+
+    value: float
+    score: float
+
+
+def search(
+    values: Sequence[float],
+    score: Callable[[Sequence[float]], Iterator[Trial]],
+    *,
+    kind: Literal["grid", "bisect"] = "grid",
+) -> list[Trial]:
+    """Try values, and around the best of them more if asked to.
+
+    Parameters
+    ----------
+    values
+        Candidates, positive.
+    score
+        Tries several values, sharing work between them.
+    kind
+        ``"grid"`` stops after `values`.  ``"bisect"`` goes on around the best value, halving
+        the (logarithmic) distance to its neighbours until it is an eighth of a decade
+        (Radford et al. 2021, appendix A.3).
+
+    Returns
+    -------
+    trials
+        Sorted by value.
+
+    Examples
+    --------
+    >>> def score(values):
+    ...     return (Trial(v, -abs(math.log10(v) - 0.3)) for v in values)
+    >>> max(search([0.01, 1, 100], score, kind="bisect"), key=lambda t: t.score).value
+    1.7782794100389228
+    """
+    trials = list(score(sorted(values)))
+    if kind == "bisect":
+        ordered = sorted(values)
+        step = math.log10(ordered[1] / ordered[0])
+        while step > 1 / _STEPS_PER_DECADE:
+            step /= 2
+            best = max(trials, key=lambda trial: (trial.score, -trial.value)).value
+            trials += score([best * 10**-step, best * 10**step])
+    return sorted(trials, key=lambda trial: trial.value)

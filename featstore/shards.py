@@ -1,0 +1,198 @@
+"""ShardLayout: how rows of a feature become the bytes of sharded Zarr v3 files.
+
+A shard holds consecutive rows.  Its inner chunks span whole rows and carry the ``bytes`` codec
+only, so that the chunks of a shard, in Zarr's order, are simply the rows one after the other,
+followed by the shard index.  Every Zarr v3 reader reads this; we read it by mapping the files.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.errors import CorruptStoreError
+
+SHARD_BYTES = 64 << 20
+CHUNK_BYTES = 1 << 20
+MIN_SHARD_ROWS = 256
+MAX_SHARD_ROWS = 16384
+#: Shards begin at page boundaries of one address range, so their bytes are a multiple of this.
+PAGE = 4096
+#: Aim: an interrupted extraction of any size loses a small part of the work.
+AIMED_SHARDS = 32
+
+_EMPTY = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dataclass(frozen=True)
+class ShardLayout:
+    """Shape and byte arithmetic of one sharded array.
+
+    Attributes
+    ----------
+    rows, dim
+        Shape of the feature.
+    dtype
+        ``"float16"`` or ``"float32"``, little-endian on disk.
+    shard_rows, chunk_rows
+        Rows of a shard and of its inner chunks; `chunk_rows` divides `shard_rows`.
+    """
+
+    rows: int
+    dim: int
+    dtype: str
+    shard_rows: int
+    chunk_rows: int
+
+    @classmethod
+    def choose(cls, rows: int, dim: int, dtype: str) -> ShardLayout:
+        """Choose shard and chunk sizes for a feature of shape (rows, dim).
+
+        A shard is the unit of work that an interruption can lose, so small data sets get small
+        shards (about 1/32 of the rows, at least 256) and large ones at most 64 MiB or 16,384
+        rows.  All sizes are powers of two, and a shard's bytes a multiple of the page.
+
+        Examples
+        --------
+        >>> ShardLayout.choose(20_000, 384, "float16").shard_rows
+        512
+        >>> ShardLayout.choose(1_281_167, 2048, "float16").shard_rows
+        16384
+        """
+        row_bytes = dim * np.dtype(dtype).itemsize
+        most = min(MAX_SHARD_ROWS, _floor_power(SHARD_BYTES // row_bytes))
+        wanted = _floor_power(max(rows // AIMED_SHARDS, MIN_SHARD_ROWS))
+        shard_rows = max(min(wanted, most), 1)
+        while shard_rows * row_bytes % PAGE:
+            shard_rows *= 2
+        chunk_rows = min(max(_floor_power(CHUNK_BYTES // row_bytes), 1), shard_rows)
+        return cls(rows, dim, dtype, shard_rows, chunk_rows)
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shard files."""
+        return -(-self.rows // self.shard_rows)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.dim * np.dtype(self.dtype).itemsize
+
+    def shard_range(self, shard: int) -> range:
+        """Rows of a shard; the last one may be shorter."""
+        start = shard * self.shard_rows
+        return range(start, min(start + self.shard_rows, self.rows))
+
+    def data_bytes(self, shard: int) -> int:
+        """Bytes of a shard before its index: whole chunks, the last one padded with zeros."""
+        return (
+            -(-len(self.shard_range(shard)) // self.chunk_rows) * self.chunk_rows * self.row_bytes
+        )
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of the shard index at the end of a shard file."""
+        return self.shard_rows // self.chunk_rows * 16 + 4
+
+    def file_bytes(self, shard: int) -> int:
+        """Bytes of a shard file."""
+        return self.data_bytes(shard) + self.index_bytes
+
+    def encode(self, shard: int, block: NDArray[Any]) -> tuple[list[Any], list[int]]:
+        """Encode a block of rows as a shard.
+
+        Parameters
+        ----------
+        shard
+            Index of the shard.
+        block
+            Its rows, shape (len(shard_range(shard)), dim), C-contiguous, of the stored dtype.
+
+        Returns
+        -------
+        buffers
+            To be written one after the other.
+        checksums
+            crc32c of each inner chunk, padding included.
+        """
+        data = block.reshape(-1).view(np.uint8)
+        padding = np.zeros(self.data_bytes(shard) - data.nbytes, np.uint8)
+        chunk_bytes = self.chunk_rows * self.row_bytes
+        n_full, rest = divmod(data.nbytes, chunk_bytes)
+        checksums = [
+            crc32c.crc32c(data[i * chunk_bytes : (i + 1) * chunk_bytes]) for i in range(n_full)
+        ]
+        if rest:
+            checksums.append(crc32c.crc32c(padding, crc32c.crc32c(data[n_full * chunk_bytes :])))
+        return [data, padding, self._index(shard)], checksums
+
+    def check_index(self, shard: int, index: bytes) -> None:
+        """Raise `CorruptStoreError` unless `index` is the index this layout writes."""
+        if index != self._index(shard):
+            raise CorruptStoreError(
+                f"the index of shard {shard} is damaged: its bytes differ from what "
+                f"{self.shard_rows} rows in chunks of {self.chunk_rows} require"
+            )
+
+    def _index(self, shard: int) -> bytes:
+        """(offset, length) of every chunk, little-endian uint64, then their crc32c."""
+        n_chunks = self.data_bytes(shard) // (self.chunk_rows * self.row_bytes)
+        index = np.full((self.shard_rows // self.chunk_rows, 2), _EMPTY, "<u8")
+        index[:n_chunks, 0] = np.arange(n_chunks) * self.chunk_rows * self.row_bytes
+        index[:n_chunks, 1] = self.chunk_rows * self.row_bytes
+        table = index.tobytes()
+        return table + struct.pack("<I", crc32c.crc32c(table))
+
+    def metadata(self, visible_rows: int, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return the array's ``zarr.json``; `visible_rows` is 0 until the feature is sealed."""
+        little_endian = {"name": "bytes", "configuration": {"endian": "little"}}
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [visible_rows, self.dim],
+            "data_type": self.dtype,
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": [self.shard_rows, self.dim]},
+            },
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": 0.0,
+            "codecs": [
+                {
+                    "name": "sharding_indexed",
+                    "configuration": {
+                        "chunk_shape": [self.chunk_rows, self.dim],
+                        "codecs": [little_endian],
+                        "index_codecs": [little_endian, {"name": "crc32c"}],
+                        "index_location": "end",
+                    },
+                }
+            ],
+            "attributes": attributes,
+            "storage_transformers": [],
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, Any], rows: int) -> ShardLayout | None:
+        """Recover the layout from a ``zarr.json``; None if another tool chose another one."""
+        try:
+            shard_rows, dim = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+            sharding = metadata["codecs"][0]["configuration"]
+            chunk_rows = sharding["chunk_shape"][0]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+        layout = cls(rows, dim, metadata["data_type"], shard_rows, chunk_rows)
+        same = layout.metadata(metadata["shape"][0], metadata["attributes"])
+        if any(metadata.get(key) != same[key] for key in ("shape", "codecs", "chunk_key_encoding")):
+            return None
+        return layout
+
+
+def _floor_power(number: int) -> int:
+    """Largest power of two that is not above `number` (1 for 0)."""
+    return 1 << max(number.bit_length() - 1, 0)

@@ -1,0 +1,131 @@
+"""verify: every promise that a store makes, checked against its bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import crc32c
+import numpy as np
+
+from featstore.commits import Commit, read_manifest
+from featstore.errors import FeatstoreError
+from featstore.mapped import shard_path
+from featstore.samples import UNLABELLED, Target
+from featstore.store import FeatureInfo, FeatureStore
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was committed.
+
+    Attributes
+    ----------
+    place
+        File, or feature, that it is about.
+    problem
+        What is wrong with it.
+    """
+
+    place: str
+    problem: str
+
+
+def verify(store: FeatureStore) -> list[Finding]:
+    """Check samples, labels, and every byte of every sealed feature.
+
+    Parameters
+    ----------
+    store
+        The store; it is only read.
+
+    Returns
+    -------
+    findings
+        Empty if all is well.  A feature that is not sealed is no finding: it cannot be read.
+    """
+    findings = list(_check_samples(store))
+    for name in store.features:
+        try:
+            info = store.feature(name)
+            if info.sealed:
+                findings += _check_feature(store, info)
+        except (FeatstoreError, ValueError, KeyError) as error:
+            findings.append(Finding(f"features/{name}", str(error)))
+    for name in store.runs:
+        try:
+            store.run(name)
+        except (FeatstoreError, ValueError, KeyError, OSError) as error:
+            findings.append(Finding(f"runs/{name}", f"cannot be read: {error}"))
+    return findings
+
+
+def _check_samples(store: FeatureStore) -> Iterator[Finding]:
+    try:
+        samples = store.samples
+    except (FeatstoreError, ValueError, KeyError, OSError) as error:
+        yield Finding("samples", str(error))
+        return
+    for name, target in samples.targets.items():
+        outside = _codes_outside(target)
+        if outside:
+            yield Finding(
+                f"samples/targets/{name}",
+                f"{outside} labels are outside of its {len(target.classes)} classes",
+            )
+
+
+def _codes_outside(target: Target) -> int:
+    if target.kind == "multi":
+        return abs(target.codes.shape[1] - len(target.classes))
+    codes = target.codes
+    return int(((codes < UNLABELLED) | (codes >= len(target.classes))).sum())
+
+
+def _check_feature(store: FeatureStore, info: FeatureInfo) -> Iterator[Finding]:
+    folder = store.feature_folder(info.name)
+    attributes = json.loads((folder / "zarr.json").read_bytes())["attributes"]["featstore"]
+    if info.spec.digest != attributes["spec_digest"]:
+        yield Finding(f"features/{info.name}/zarr.json", "the spec was edited: digest mismatch")
+    if info.spec.samples_digest != store.samples.digest:
+        yield Finding(f"features/{info.name}", "was computed for other samples than the store's")
+    commits = read_manifest(folder, attributes["manifest_digest"])
+    covered = [row for commit in commits for row in (commit.start, commit.start + commit.rows)]
+    expected = [
+        row
+        for shard in range(info.layout.n_shards)
+        for row in (info.layout.shard_range(shard).start, info.layout.shard_range(shard).stop)
+    ]
+    if covered != expected:
+        yield Finding(f"features/{info.name}/manifest.json", "rows are not covered exactly once")
+        return
+    for commit in commits:
+        problem = _check_shard(shard_path(folder, commit.shard), commit, info)
+        if problem:
+            yield Finding(f"features/{info.name}/c/{commit.shard}/0", problem)
+
+
+def _check_shard(path: Path, commit: Commit, info: FeatureInfo) -> str | None:
+    if not path.exists():
+        return "is missing"
+    size = path.stat().st_size
+    if size != commit.nbytes:
+        return f"has {size} bytes instead of {commit.nbytes}"
+    with path.open("rb") as file:
+        content = np.fromfile(file, np.uint8)
+    data, index = np.split(content, [len(content) - info.layout.index_bytes])
+    try:
+        info.layout.check_index(commit.shard, index.tobytes())
+    except FeatstoreError as error:
+        return str(error)
+    chunks = np.split(data, len(commit.crc32c))
+    bad = [i for i, chunk in enumerate(chunks) if crc32c.crc32c(chunk) != commit.crc32c[i]]
+    if bad:
+        first = commit.start + bad[0] * info.layout.chunk_rows
+        return (
+            f"{len(bad)} of {len(chunks)} chunks have another checksum than committed, the first "
+            f"from row {first} on"
+        )
+    return None

@@ -1,0 +1,39 @@
+"""Fixtures that many tests share: real images and small stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_store import fill, make_samples
+
+from featstore.samples import Samples
+from featstore.store import FeatureStore
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def clothing() -> Path:
+    """Return the folder of 1,272 real photos, or skip where it is not at hand."""
+    folder = REPOSITORY.parent / "shared" / "data" / "clothing"
+    if not folder.is_dir():
+        pytest.skip("the clothing photos are not beside this checkout")
+    return folder
+
+
+@pytest.fixture
+def new_store(tmp_path: Path) -> Callable[..., FeatureStore]:
+    """Return a function that makes a store with features given as keyword arguments."""
+
+    def make(n: int = 1000, *, samples: Samples | None = None, **features: object) -> FeatureStore:
+        if samples is None:
+            samples = make_samples(n)
+        store = FeatureStore.create(tmp_path / "s.zarr", samples)
+        for name, X in features.items():
+            fill(store, name, np.asarray(X, np.float32))
+        return store
+
+    return make
