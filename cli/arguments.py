@@ -25,8 +25,8 @@ def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
     if name is None:
         names = store.runs
         if len(names) != 1:
-            shown = "\n  ".join(names)
-            advice = f"choose one with --run:\n  {shown}" if names else "run `featstore probe` first"
+            choose = "\n  ".join(["choose one with --run:", *names])
+            advice = choose if names else "run `featstore probe` first"
             raise InvalidInputError(f"{store.path} has {len(names)} runs; {advice}")
         name = names[0]
     return store.run(name)

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check_links() -> None:
-    """A checkout without symlinks (Git on Windows) holds small text files in their place."""
+    """Stop where a checkout without symlinks (Git on Windows) holds text files in their place."""
     package = Path(__file__).resolve().parent.parent / "featstore"
     broken = [name for name in ("probes", "backbones") if (package / name).is_file()]
     if broken:

@@ -67,8 +67,10 @@ def echo_note(text: str) -> None:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a frame's rows for a JSON document."""
-    rows: list[dict[str, Any]] = frame.astype(object).to_dict("records")
-    return rows
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
 
 
 def with_interval(frame: pd.DataFrame, name: str = "95 % interval") -> pd.DataFrame:
@@ -80,7 +82,7 @@ def with_interval(frame: pd.DataFrame, name: str = "95 % interval") -> pd.DataFr
     return frame.assign(**{name: joined}).drop(columns=["low", "high"])
 
 
-def _cell(value: Any, percent: bool) -> str:  # noqa: FBT001 - private
+def _cell(value: Any, percent: bool) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return "–"

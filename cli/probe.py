@@ -95,9 +95,7 @@ def _choices(known: list[str], features: str | None, fuse: str | None) -> list[l
 def _unseen(run: Any) -> list[str]:
     predictions = run.predictions
     return [
-        name
-        for name, seen in zip(predictions.classes, predictions.seen, strict=True)
-        if not seen
+        name for name, seen in zip(predictions.classes, predictions.seen, strict=True) if not seen
     ]
 
 
@@ -117,7 +115,8 @@ def _show(run: Any) -> None:
         state = "converged" if certificate["converged"] else "NOT CONVERGED"
         click.echo(
             f"{state}: gradient norm {certificate['gradient_norm']:.2g}, objective "
-            f"{certificate['objective']:.6g} at most {certificate['gap_bound']:.2g} above the optimum"
+            f"{certificate['objective']:.6g}, at most {certificate['gap_bound']:.2g} above the "
+            "optimum"
         )
     if config.selected_on_test:
         echo_note(f"{config.parameter} was selected on the reported rows: the number is optimistic")

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featstore import plots
-    from featstore.analysis.compare import Comparison, compare
-    from featstore.analysis.granularity import granularity
-    from featstore.analysis.per_class import per_class
+    from featstore.analysis.compare import Comparison
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.errors import FeatstoreError
     from featstore.evaluate import probe
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from featstore.holdout import HoldOut
     from featstore.html_report import report
     from featstore.predictions import Predictions
-    from featstore.run import ProbeRun
+    from featstore.run import ProbeRun, compare
     from featstore.samples import Samples, Target
     from featstore.store import FeatureStore
     from featstore.taxonomy import Taxonomy
@@ -55,10 +53,8 @@ _HOMES = {
     "Target": "samples",
     "Taxonomy": "taxonomy",
     "Transform": "transform",
-    "compare": "analysis.compare",
+    "compare": "run",
     "extract": "extraction",
-    "granularity": "analysis.granularity",
-    "per_class": "analysis.per_class",
     "probe": "evaluate",
     "report": "html_report",
     "verify": "verification",
@@ -83,9 +79,7 @@ __all__ = [
     "__version__",
     "compare",
     "extract",
-    "granularity",
     "open",
-    "per_class",
     "plots",
     "probe",
     "report",

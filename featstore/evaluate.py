@@ -280,7 +280,7 @@ def _predictions(
     n_classes = len(labels.classes)
     if labels.kind == "multi":
         full = np.asarray(scores, np.float32)
-        seen = train.labels.any(axis=0)
+        seen = np.any(train.labels, axis=0).reshape(n_classes)
     else:
         full = np.zeros((len(scores), n_classes), np.float32)
         full[:, estimator.classes_] = scores

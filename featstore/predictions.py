@@ -76,4 +76,5 @@ class Predictions:
         """
         if self.multilabel:
             raise InvalidInputError("a multi-label run has no single predicted class; use scores")
-        return self.scores.argmax(axis=1)
+        best: NDArray[np.intp] = self.scores.argmax(axis=1)
+        return best

@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.strings import pack, unpack
 
 if TYPE_CHECKING:
+    from featstore.analysis.compare import Comparison
     from featstore.taxonomy import Taxonomy
 
 
@@ -140,11 +142,13 @@ class ProbeRun:
 
         return per_class(self.predictions)
 
-    def granularity(self, taxonomy: Taxonomy) -> pd.DataFrame:
+    def granularity(
+        self, taxonomy: Taxonomy, *, rule: Literal["argmax", "sum"] = "argmax"
+    ) -> pd.DataFrame:
         """Accuracy along a taxonomy; see `featstore.analysis.granularity`."""
         from featstore.analysis.granularity import granularity
 
-        return granularity(self.predictions, taxonomy)
+        return granularity(self.predictions, taxonomy, rule=rule)
 
     def __repr__(self) -> str:
         first = self.metrics.iloc[0]
@@ -215,7 +219,29 @@ class ProbeRun:
         )
 
 
+def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> Comparison:
+    """Compare run b to run a on the test rows that both have.
+
+    See `featstore.analysis.compare.compare`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the runs are of different targets.
+    """
+    from featstore.analysis.compare import compare as compare_predictions
+
+    if a.config.target != b.config.target:
+        raise InvalidInputError(
+            f"{a.name} predicts {a.config.target!r} and {b.name} {b.config.target!r}; only runs "
+            "of one target can be compared"
+        )
+    return compare_predictions(a.predictions, b.predictions, n_boot=n_boot, seed=seed)
+
+
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON-able dictionaries."""
-    records: list[dict[str, Any]] = frame.astype(object).to_dict("records")
-    return records
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]

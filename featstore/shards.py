@@ -120,8 +120,8 @@ class ShardLayout:
         checksums
             crc32c of each inner chunk, padding included.
         """
-        data = block.reshape(-1).view(np.uint8)
-        padding = np.zeros(self.data_bytes(shard) - data.nbytes, np.uint8)
+        data = block.reshape(-1).view(np.uint8).data
+        padding = bytes(self.data_bytes(shard) - data.nbytes)
         chunk_bytes = self.chunk_rows * self.row_bytes
         n_full, rest = divmod(data.nbytes, chunk_bytes)
         checksums = [

@@ -49,9 +49,9 @@ def mcnemar(
     >>> print(mcnemar(1, 9).round(4), mcnemar(1, 9, test="mid-p").round(4))
     0.0215 0.0117
     """
-    a, b = np.asarray(only_a, np.float64), np.asarray(only_b, np.float64)
+    a, b = np.asarray(only_a, np.int64), np.asarray(only_b, np.int64)
     if (a < 0).any() or (b < 0).any():
-        raise InvalidInputError(f"discordant rows are counts, got {only_a} and {only_b}")
+        raise InvalidInputError(f"numbers of rows cannot be negative, got {a} and {b}")
     fewer, n = np.minimum(a, b), a + b
     up_to = bdtr(fewer, n, 0.5)
     below = np.where(fewer > 0, bdtr(np.maximum(fewer - 1, 0), n, 0.5), 0.0)

@@ -140,7 +140,7 @@ class FeatureStore:
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise NotAStoreError(f"cannot create a store at {path}: something else is there")
-        attributes = {
+        attributes: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "created_by": f"featstore {__version__}",
             "source": dict(source or {}),

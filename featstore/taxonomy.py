@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featstore.ancestors import ancestor_cells, named, read_ancestors
 from featstore.errors import FeatureNotFoundError, InvalidInputError
 
 _NAMED_IN_ERRORS = 5
@@ -59,7 +59,7 @@ class Taxonomy:
             )
         for level, names in zip(self.levels, self.names, strict=True):
             if twice := [name for name, count in Counter(names).items() if count > 1]:
-                raise InvalidInputError(f"level {level!r} lists {_shown(twice)} more than once")
+                raise InvalidInputError(f"level {level!r} lists {named(twice)} more than once")
         for i, parents in enumerate(self.parents):
             fine, coarse = self.names[i : i + 2]
             if len(parents) != len(fine):
@@ -83,17 +83,7 @@ class Taxonomy:
             If the file is no such table.
         """
         try:
-            with Path(path).open(encoding="utf-8-sig", newline="") as file:
-                header, *rows = [row for row in csv.reader(file) if row] or [[]]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InvalidInputError(f"{path} is no comma-separated UTF-8 table: {error}") from error
-        if ragged := [row for row in rows if len(row) != len(header)]:
-            raise InvalidInputError(
-                f"{len(ragged)} rows of {path} have not the {len(header)} cells of its header "
-                f"{header}; the first is {ragged[0]}"
-            )
-        try:
-            return cls.from_frame(pd.DataFrame(rows, columns=header, dtype=str))
+            return cls.from_frame(read_ancestors(path))
         except InvalidInputError as error:
             error.add_note(f"in the taxonomy {path}")
             raise
@@ -121,25 +111,7 @@ class Taxonomy:
         >>> Taxonomy.from_frame(frame).classes("part")
         ('head', 'body')
         """
-        levels = tuple(str(column).strip() for column in frame.columns)
-        if len(levels) < 2 or frame.empty:
-            raise InvalidInputError(
-                f"a table of {len(frame)} rows and columns {list(levels)} is no taxonomy: it needs "
-                "a column of classes, then at least one of their ancestors, separated by commas"
-            )
-        cells = [
-            [
-                "" if missing else str(value).strip()
-                for value, missing in zip(c, c.isna(), strict=True)
-            ]
-            for _, c in frame.items()
-        ]
-        for level, column in zip(levels, cells, strict=True):
-            if blank := [fine for fine, cell in zip(cells[0], column, strict=True) if not cell]:
-                raise InvalidInputError(
-                    f"no {level!r} is given for {len(blank)} of {len(column)} classes: "
-                    f"{_shown(blank)}; every class needs an ancestor at every level"
-                )
+        levels, cells = ancestor_cells(frame)
         names = tuple(tuple(dict.fromkeys(column)) for column in cells)
         parents = tuple(
             _parents(fine, coarse, names=names[i + 1], levels=levels[i : i + 2])
@@ -147,15 +119,24 @@ class Taxonomy:
         )
         return cls(levels, names, parents)
 
-    def classes(self, level: str) -> tuple[str, ...]:
-        """Names of the classes at a level.
+    def position(self, level: str) -> int:
+        """Place of a level in `levels`, 0 for the finest.
 
         Raises
         ------
         FeatureNotFoundError
             If there is no such level.
         """
-        return self.names[self._depth(level)]
+        if level not in self.levels:
+            raise FeatureNotFoundError(
+                f"the taxonomy has no level {level!r}; its levels are, finest first, "
+                f"{', '.join(self.levels)}"
+            )
+        return self.levels.index(level)
+
+    def classes(self, level: str) -> tuple[str, ...]:
+        """Names of the classes at a level; errors as `position`."""
+        return self.names[self.position(level)]
 
     def coarsen(
         self, classes: Sequence[str], level: str, *, of: str | None = None
@@ -193,7 +174,7 @@ class Taxonomy:
         >>> print(coarse, codes)
         ('body', 'head') [0 1]
         """
-        start, end = self._depth(of or self.levels[0]), self._depth(level)
+        start, end = self.position(of or self.levels[0]), self.position(level)
         if end < start:
             raise InvalidInputError(
                 f"level {level!r} is finer than {self.levels[start]!r}: classes can only be "
@@ -241,14 +222,6 @@ class Taxonomy:
             ),
         )
 
-    def _depth(self, level: str) -> int:
-        if level not in self.levels:
-            raise FeatureNotFoundError(
-                f"the taxonomy has no level {level!r}; its levels are, finest first, "
-                f"{', '.join(self.levels)}"
-            )
-        return self.levels.index(level)
-
     def _near(self, name: str, depth: int) -> str:
         near = difflib.get_close_matches(name, self.names[depth], n=1)
         return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
@@ -268,8 +241,3 @@ def _parents(
                 "give them different names"
             )
     return tuple((code_of[parent],) for parent in parent_of.values())
-
-
-def _shown(names: Sequence[str]) -> str:
-    listed = ", ".join(repr(name) for name in names[:_NAMED_IN_ERRORS])
-    return listed + (", ..." if len(names) > _NAMED_IN_ERRORS else "")

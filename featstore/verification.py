@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import crc32c
-import numpy as np
 
 from featstore.commits import Commit, read_manifest
 from featstore.errors import FeatstoreError
@@ -79,7 +78,7 @@ def _check_samples(store: FeatureStore) -> Iterator[Finding]:
 
 def _codes_outside(target: Target) -> int:
     if target.kind == "multi":
-        return abs(target.codes.shape[1] - len(target.classes))
+        return abs(int(target.codes.shape[1]) - len(target.classes))
     codes = target.codes
     return int(((codes < UNLABELLED) | (codes >= len(target.classes))).sum())
 
@@ -114,18 +113,22 @@ def _check_shard(path: Path, commit: Commit, info: FeatureInfo) -> str | None:
     if size != commit.nbytes:
         return f"has {size} bytes instead of {commit.nbytes}"
     with path.open("rb") as file:
-        content = np.fromfile(file, np.uint8)
-    data, index = np.split(content, [len(content) - info.layout.index_bytes])
+        content = memoryview(file.read())
+    data, index = content[: -info.layout.index_bytes], content[-info.layout.index_bytes :]
     try:
-        info.layout.check_index(commit.shard, index.tobytes())
+        info.layout.check_index(commit.shard, bytes(index))
     except FeatstoreError as error:
         return str(error)
-    chunks = np.split(data, len(commit.crc32c))
-    bad = [i for i, chunk in enumerate(chunks) if crc32c.crc32c(chunk) != commit.crc32c[i]]
+    chunk_bytes = len(data) // len(commit.crc32c)
+    bad = [
+        i
+        for i, promised in enumerate(commit.crc32c)
+        if crc32c.crc32c(data[i * chunk_bytes : (i + 1) * chunk_bytes]) != promised
+    ]
     if bad:
         first = commit.start + bad[0] * info.layout.chunk_rows
         return (
-            f"{len(bad)} of {len(chunks)} chunks have another checksum than committed, the first "
-            f"from row {first} on"
+            f"{len(bad)} of {len(commit.crc32c)} chunks have another checksum than committed, "
+            f"the first from row {first} on"
         )
     return None

@@ -1,0 +1,41 @@
+# Two commands do everything from a bare checkout: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+export MPLBACKEND := Agg
+
+.PHONY: demo test check suite package clean
+
+demo: .venv/demo
+	$(BIN)/python examples/demo.py demo
+
+test: check suite
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+suite: .venv/dev
+	$(BIN)/pytest -n auto --dist loadfile
+
+# Build the sdist, the wheel from the sdist, and import everything from the wheel alone.
+package: .venv/dev
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/pip install --quiet --no-deps --target build/wheel dist/*.whl
+	cd build && PYTHONPATH=wheel ../$(BIN)/python ../tests/support/import_everything.py wheel
+
+clean:
+	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[demo]"
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ .venv/demo

@@ -1,0 +1,45 @@
+"""`featstore per-class`: which classes fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from featstore.cli.arguments import chosen_run, run_option, store_argument
+from featstore.cli.output import echo_json, echo_table, json_option, records, with_interval
+
+
+@click.command()
+@store_argument
+@run_option
+@click.option(
+    "--sort",
+    default="accuracy",
+    show_default=True,
+    help="Column to sort by, worst first; average_precision for multi-label runs.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Classes to show [default: all].")
+@json_option
+def command(store: Path, run_name: str | None, sort: str, limit: int | None, as_json: bool) -> None:
+    """Show accuracy, precision and recall of each class, with Wilson intervals."""
+    from featstore.errors import InvalidInputError
+    from featstore.store import FeatureStore
+    from featstore.suggest import did_you_mean
+
+    run = chosen_run(FeatureStore.open(store), run_name)
+    frame = run.per_class()
+    if run.predictions.multilabel and sort == "accuracy":
+        sort = "average_precision"
+    if sort not in frame:
+        raise InvalidInputError(f"there is no column {sort!r}. {did_you_mean(sort, frame.columns)}")
+    frame = frame.sort_values(sort, kind="stable", ignore_index=True)
+    if as_json:
+        echo_json({"run": run.name, "classes": records(frame)})
+        return
+    rates = ["accuracy", "precision", "recall", "f1", "average_precision"]
+    if "low" in frame:
+        frame = with_interval(frame)
+        interval = frame.pop("95 % interval")
+        frame.insert(list(frame).index("accuracy") + 1, "95 % interval", interval)
+    echo_table(frame, title=run.name, percent=rates, limit=limit)
