@@ -40,6 +40,19 @@ def command(store: Path, as_json: bool) -> None:
         click.echo(f"taxonomies: {', '.join(opened.taxonomies)}")
 
 
+_FEATURE_COLUMNS = [
+    "feature",
+    "rows",
+    "dim",
+    "dtype",
+    "MB",
+    "state",
+    "excluded",
+    "architecture",
+    "weights",
+]
+
+
 def features_frame(store: FeatureStore) -> pd.DataFrame:
     """One row per feature: name, shape, state and origin."""
     rows = []
@@ -54,11 +67,11 @@ def features_frame(store: FeatureStore) -> pd.DataFrame:
                 "MB": round(info.nbytes / 1e6, 2),
                 "state": "sealed" if info.sealed else "unfinished",
                 "excluded": len(info.excluded),
-                "source": info.spec.backbone.source,
+                "architecture": info.spec.backbone.architecture,
+                "weights": info.spec.backbone.weights,
             }
         )
-    columns = ["feature", "rows", "dim", "dtype", "MB", "state", "excluded", "source"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_FEATURE_COLUMNS)
 
 
 def runs_frame(store: FeatureStore) -> pd.DataFrame:

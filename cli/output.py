@@ -43,7 +43,9 @@ def echo_table(
     limit
         Rows to show at most; how many were left out is said.
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    if title:
+        click.secho(title, bold=True)
+    table = Table(box=box.SIMPLE_HEAD)
     numeric = set(frame.select_dtypes("number").columns)
     for column in frame.columns:
         table.add_column(str(column), justify="right" if column in numeric else "left")

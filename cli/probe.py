@@ -41,6 +41,13 @@ from featstore.errors import InvalidInputError
 @click.option("--test", help="Split to report on [default: test, else val].")
 @click.option("--seed", default=0, show_default=True, help="Of the draws.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option(
+    "--engine",
+    type=click.Choice(["torch", "faiss"]),
+    default="torch",
+    show_default=True,
+    help="What searches neighbours.",
+)
 @click.option("--name", help="Name of the run [default: from the configuration].")
 @json_option
 def command(

@@ -15,7 +15,12 @@ class Estimator(Protocol):
     #: The hyper-parameter that is chosen on validation rows.
     parameter: str
 
+    #: Its type, ``float`` or ``int``.
+    parameter_type: type[float]
+
     classes_: NDArray[Any]
+
+    def set_params(self, **parameters: Any) -> Any: ...
 
     def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Any: ...
 

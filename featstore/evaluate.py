@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,7 @@ def probe(
     test: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    engine: Literal["torch", "faiss"] = "torch",
     n_boot: int = 1000,
     name: str | None = None,
     save: bool = True,
@@ -75,6 +76,8 @@ def probe(
         Of the validation draw and of the bootstrap.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
+    engine
+        What searches neighbours; torch is the faster one on CPUs, faiss the reference.
     n_boot
         Resamples of the bootstrap intervals.
     name
@@ -102,23 +105,25 @@ def probe(
     test_part = labelled_part(store, names, labels, test_split)
     val_part = labelled_part(store, names, labels, val_split) if val_split else None
 
+    estimator = _estimator(protocol, device, engine)
     trials: list[Trial] = []
+    chosen, selected_on = protocol.values[0], "fixed"
     if len(protocol.values) > 1:
-        fit_part, choose_part, selected_on = _validation(
-            store, names, train_part, val_part, protocol, seed
-        )
-        if val_split is not None and val_split == test_split:
-            selected_on = test_split
-        trials = _select(protocol, labels, fit_part, choose_part, scaling, device)
+        if val_part is None:
+            fit_part, choose_part = _divided(store, names, train_part, protocol, seed)
+            selected_on = f"{protocol.val_fraction:.0%} of {train}"
+        else:
+            fit_part, choose_part, selected_on = train_part, val_part, str(val_split)
+        trials = _select(estimator, protocol, labels, fit_part, choose_part, scaling)
         chosen = max(trials, key=lambda trial: (trial.score, -trial.value)).value
-    else:
-        chosen, selected_on = protocol.values[0], "fixed"
 
     train_split = train
     if val_part is not None and val_split != test_split:
         train_part = joined(store, names, [train_part, val_part])
         train_split = f"{train}+{val_split}"
-    estimator, blocks = _fit(protocol, chosen, train_part, scaling, device)
+    blocks = BlockScaling.fit(train_part.view, scaling)
+    estimator.set_params(**{estimator.parameter: estimator.parameter_type(chosen)})
+    estimator.fit(_matrix(blocks, train_part.view), train_part.labels)
     predictions = _predict(estimator, blocks, labels, train_part, test_part)
     config = RunConfig(
         features=tuple(names),
@@ -187,29 +192,25 @@ def _splits(
     return test, val
 
 
-def _validation(
-    store: FeatureStore,
-    names: list[str],
-    train: Part,
-    val: Part | None,
-    protocol: Preset,
-    seed: int,
-) -> tuple[Part, Part, str]:
-    """Rows to fit on, rows to choose on, and what to call the latter."""
-    if val is not None:
-        return train, val, "val"
+def _divided(
+    store: FeatureStore, names: list[str], train: Part, protocol: Preset, seed: int
+) -> tuple[Part, Part]:
+    """Training rows divided into those to fit on and those to choose on."""
     chosen = draw_validation(train.labels, protocol.val_fraction, seed)
     fit = rows_of(store, names, [train], train.view.rows[~chosen])
-    held = rows_of(store, names, [train], train.view.rows[chosen])
-    return fit, held, f"{protocol.val_fraction:.0%} of train"
+    return fit, rows_of(store, names, [train], train.view.rows[chosen])
 
 
 def _select(
-    protocol: Preset, labels: Target, fit: Part, choose: Part, scaling: ScalingKind, device: str
+    estimator: Estimator,
+    protocol: Preset,
+    labels: Target,
+    fit: Part,
+    choose: Part,
+    scaling: ScalingKind,
 ) -> list[Trial]:
     blocks = BlockScaling.fit(fit.view, scaling)
     X, queries = _matrix(blocks, fit.view), _matrix(blocks, choose.view)
-    estimator = _estimator(protocol, device)
     values = protocol.values
     if protocol.probe == "knn":
         values = tuple(k for k in values if k <= len(X)) or (float(len(X)),)
@@ -228,23 +229,11 @@ def _validation_score(predictions: Predictions, protocol: Preset) -> float:
     return float(metrics.set_index("metric")["value"][metric])
 
 
-def _fit(
-    protocol: Preset, value: float, train: Part, scaling: ScalingKind, device: str
-) -> tuple[Estimator, BlockScaling]:
-    blocks = BlockScaling.fit(train.view, scaling)
-    estimator = _estimator(protocol, device, value)
-    estimator.fit(_matrix(blocks, train.view), train.labels)
-    return estimator, blocks
-
-
-def _estimator(protocol: Preset, device: str, value: float | None = None) -> Estimator:
-    kind = probe_class(protocol.probe)
+def _estimator(protocol: Preset, device: str, engine: str) -> Estimator:
     arguments: dict[str, Any] = {"device": device}
     if protocol.probe == "knn":
-        arguments["temperature"] = protocol.temperature
-    if value is not None:
-        arguments[kind.parameter] = int(value) if kind.parameter == "k" else value
-    estimator: Estimator = kind(**arguments)
+        arguments |= {"temperature": protocol.temperature, "engine": engine}
+    estimator: Estimator = probe_class(protocol.probe)(**arguments)
     return estimator
 
 

@@ -55,7 +55,6 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset("logistic", "logistic", _decades(-5, 1, 13), "featstore's default"),
-        Preset("knn", "knn", (1, 5, 10, 20, 50, 100, 200), "featstore's default"),
         Preset(
             "dinov2-logreg",
             "logistic",

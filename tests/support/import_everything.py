@@ -1,6 +1,6 @@
 """Import every module of the installed package, and check that it is the installed one.
 
-    python import_everything.py FOLDER
+python import_everything.py FOLDER
 """
 
 from __future__ import annotations

@@ -1,0 +1,69 @@
+"""Commands that make a run again, from its configuration."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from featstore.presets import PRESETS
+from featstore.run import ProbeRun
+
+
+def probe_command(run: ProbeRun, store: Path, *, splits: Sequence[str]) -> str:
+    """Return the `featstore probe` command that makes a run again.
+
+    Parameters
+    ----------
+    run
+        A stored run.
+    store
+        Path of the store.
+    splits
+        Names of the store's splits.
+
+    Returns
+    -------
+    command
+        One line for a shell.  The device is left to the default.
+    """
+    config = run.config
+    features = ",".join(config.features)
+    words = ["featstore", "probe", str(store)]
+    words += ["--fuse" if len(config.features) > 1 else "--features", features]
+    words += ["--preset", config.preset]
+    preset = PRESETS.get(config.preset)
+    if config.selected_on == "fixed" and (preset is None or preset.values != (config.value,)):
+        words += ["--value", f"{config.value:.12g}"]
+    words += ["--target", config.target]
+    if config.scaling != "none":
+        words += ["--scaling", config.scaling]
+    train, val = _train_and_val(config.train_split, splits)
+    if val is None and config.selected_on in splits:
+        val = config.selected_on
+    words += ["--train", train] if train != "train" else []
+    words += ["--val", val] if val is not None else []
+    words += ["--test", config.test_split]
+    words += ["--seed", str(config.seed)] if config.seed else []
+    return shlex.join([*words, "--name", run.name])
+
+
+def report_command(store: Path, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:
+    """Return the `featstore report` command, without a taxonomy that came from a file."""
+    words = ["featstore", "report", str(store), "--out", str(out)]
+    for name in runs or ():
+        words += ["--run", name]
+    if title is not None:
+        words += ["--title", title]
+    return shlex.join(words)
+
+
+def _train_and_val(train_split: str, splits: Sequence[str]) -> tuple[str, str | None]:
+    """Take apart ``train+val``, the name of rows that were refitted on together."""
+    if train_split in splits:
+        return train_split, None
+    for train in splits:
+        val = train_split.removeprefix(f"{train}+")
+        if val != train_split and val in splits:
+            return train, val
+    return train_split, None

@@ -1,0 +1,167 @@
+"""Page: all sections rendered into one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from featstore._version import __version__
+from featstore.durable import write_durably
+from featstore.errors import InvalidInputError
+from featstore.html_report.board import Board, boards
+from featstore.html_report.command import report_command
+from featstore.html_report.levels import covering_level
+from featstore.html_report.numbers import FILTERS, plural, points_span, span
+from featstore.html_report.provenance import provenance
+from featstore.html_report.section import section
+from featstore.store import FeatureStore
+from featstore.taxonomy import Taxonomy
+
+
+def report(
+    store: FeatureStore,
+    out: str | Path,
+    *,
+    runs: Sequence[str] | None = None,
+    taxonomy: Taxonomy | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write a page about the runs of a store: one HTML file that needs no network.
+
+    Runs are grouped by target and test rows; what is ranked together was measured on the same
+    rows.  Nothing is fitted again.
+
+    Parameters
+    ----------
+    store
+        With at least one run.
+    out
+        The file; replaced if it exists.
+    runs
+        Names of the runs to report; all by default.
+    taxonomy
+        For the accuracy at coarser levels.  By default every stored taxonomy that covers a
+        target's classes is used.
+    title
+        Of the page; made from the store's name by default.
+
+    Returns
+    -------
+    out
+        The file.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no run, `out` is a folder or in none, or the taxonomy covers no target.
+    FeatureNotFoundError
+        If there is no run of a name.
+    StorageError
+        If the disk refuses.
+    """
+    out = Path(out)
+    _check_place(out)
+    names = list(dict.fromkeys(store.runs if runs is None else runs))
+    if not names:
+        raise InvalidInputError(
+            f"{store.path} has no runs to report; run `featstore probe {store.path}` first"
+            if runs is None
+            else "name at least one run to report, or none to report them all"
+        )
+    loaded = [store.run(name) for name in names]
+    digests = {name: store.feature(name).spec.digest for name in store.features}
+    found = boards(loaded, targets=list(store.samples.targets), digests=digests)
+    ranked = [entry.run for board in found for entry in board.entries]
+    if taxonomy is not None:
+        _check_cover(taxonomy, found)
+    taxonomies = [store.taxonomy(name) for name in store.taxonomies]
+    taxonomies = taxonomies if taxonomy is None else [taxonomy]
+    script = _template("report.js")
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title or f"{store.path.resolve().stem}: probes on frozen features",
+            data=_data(store),
+            source=_source(store),
+            time=datetime.now(UTC),
+            version=__version__,
+            sections=[section(board, f"s{i}", taxonomies) for i, board in enumerate(found, 1)],
+            provenance=provenance(store, ranked),
+            report_command=report_command(store.path, out, runs=runs, title=title),
+            style=Markup(_template("report.css")),
+            script=Markup(script),
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    write_durably(out, [page.encode()])
+    return out
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    environment.globals |= {"span": span, "points_span": points_span, "plural": plural}
+    return environment
+
+
+def _template(name: str) -> str:
+    return (resources.files("featstore") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir():
+        raise InvalidInputError(
+            f"{out} is a folder; give the name of a file, e.g. {out}/report.html"
+        )
+    if not out.absolute().parent.is_dir():
+        raise InvalidInputError(f"cannot write {out}: there is no folder {out.parent}; create it")
+
+
+def _check_cover(taxonomy: Taxonomy, found: Sequence[Board]) -> None:
+    single = [board for board in found if not board.predictions.multilabel]
+    if any(covering_level(taxonomy, board.predictions.classes) for board in single):
+        return
+    if not single:
+        raise InvalidInputError(
+            "the taxonomy cannot be used: every run is multi-label, and granularity needs one "
+            "class per row; leave the taxonomy out"
+        )
+    # Says which classes are missing, and what they may be called instead.
+    taxonomy.coarsen(single[0].predictions.classes, taxonomy.levels[-1])
+
+
+def _data(store: FeatureStore) -> dict[str, Any]:
+    """Size of the data set: samples, splits and targets."""
+    samples = store.samples
+    counts = Counter(samples.splits.tolist())
+    return {
+        "samples": len(samples),
+        "splits": [(name, n) for name, n in counts.most_common() if name],
+        "targets": [
+            (name, target.kind, len(target.classes)) for name, target in samples.targets.items()
+        ],
+    }
+
+
+def _source(store: FeatureStore) -> str:
+    """Where the data come from, in words."""
+    known = {str(key): str(value) for key, value in store.attributes["source"].items()}
+    kind = known.pop("kind", "")
+    details = ", ".join(f"{key} {value}" for key, value in known.items())
+    return f"{kind} ({details})" if kind and details else kind or details

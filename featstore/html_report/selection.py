@@ -1,0 +1,60 @@
+"""Selection: how the C or k of each run was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featstore import plots
+from featstore.html_report.board import Board, Entry
+from featstore.html_report.figure import Figure, figure
+from featstore.plots.canvas import axes
+from featstore.presets import PRESETS
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """How the C or k of one run was chosen.
+
+    Attributes
+    ----------
+    entry
+        The run.
+    at_edge
+        Whether the chosen value is the first or last that was tried.
+    curve
+        The validation metric along the values tried; None where the value was fixed.
+    """
+
+    entry: Entry
+    at_edge: bool
+    curve: Figure | None
+
+
+def selections(board: Board, key: str) -> list[Selection]:
+    """Show the choice of every run of a board, in the board's order."""
+    return [
+        _selection(entry, board, key=f"{key}-choice{i}") for i, entry in enumerate(board.entries)
+    ]
+
+
+def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
+    config, tried = entry.run.config, entry.run.selection
+    if len(tried) < 2:
+        return Selection(entry, at_edge=False, curve=None)
+    metric = "accuracy"
+    if board.metric == "mAP":
+        preset = PRESETS.get(config.preset)
+        metric = "mAP" if preset is None else preset.multilabel_metric
+    # Small, as they stand side by side.
+    drawing = plots.selection_curve(
+        tried.rename(columns={"value": config.parameter, "score": metric}),
+        parameter=config.parameter,
+        metric=metric,
+        chosen=config.value,
+        ax=axes(None, width=3.3, height=2.4),
+    )
+    return Selection(
+        entry,
+        at_edge=config.value in (tried["value"].min(), tried["value"].max()),
+        curve=figure(drawing, key=key, caption=entry.label),
+    )

@@ -1,0 +1,25 @@
+"""Plots: data frames in, matplotlib axes out, without pyplot and its global state.
+
+Every function draws on `ax`, or on a new figure of a fitting size, and returns the axes;
+``to_svg(ax.figure)`` gives text to embed in a page, legible on a light and on a dark ground.
+"""
+
+from __future__ import annotations
+
+from featstore.plots.confusion import confusion
+from featstore.plots.gain_curve import gain_curve
+from featstore.plots.granularity import granularity
+from featstore.plots.leaderboard import leaderboard
+from featstore.plots.per_class import per_class
+from featstore.plots.selection_curve import selection_curve
+from featstore.plots.svg import to_svg
+
+__all__ = [
+    "confusion",
+    "gain_curve",
+    "granularity",
+    "leaderboard",
+    "per_class",
+    "selection_curve",
+    "to_svg",
+]

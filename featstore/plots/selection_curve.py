@@ -1,0 +1,76 @@
+"""Selection curve: the validation metric along the grid that a hyper-parameter was chosen from."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from featstore.errors import InvalidInputError
+from featstore.plots.canvas import BLUE, INK, VERMILLION, axes, grid, percent, title
+
+_LABELLED_VALUES = 8
+
+
+def selection_curve(
+    frame: pd.DataFrame,
+    *,
+    parameter: str,
+    metric: str = "accuracy",
+    chosen: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the metric against the parameter on a logarithmic axis, the chosen value marked.
+
+    Parameters
+    ----------
+    frame
+        One row per tried value, with the columns `parameter` and `metric`.
+    parameter
+        For example ``"C"`` or ``"k"``; its values are positive.
+    metric
+        Measured on the validation rows.
+    chosen
+        The value that was chosen; by default the first with the best metric.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If a column is missing, no row is there, a value is not positive or `chosen` was not
+        tried.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"k": [10, 20, 100, 200], "accuracy": [0.70, 0.72, 0.69, 0.6]})
+    >>> selection_curve(frame, parameter="k").get_title(loc="left")
+    'chosen: k = 20, 72.0%'
+    """
+    if missing := [column for column in (parameter, metric) if column not in frame]:
+        raise InvalidInputError(f"no column {missing[0]!r}; the frame has {list(frame.columns)}")
+    frame = frame.sort_values(parameter, kind="stable").reset_index(drop=True)
+    x, y = frame[parameter], frame[metric]
+    if frame.empty or not (x > 0).all():
+        raise InvalidInputError(
+            f"cannot draw {parameter} = {list(x)} on a logarithmic axis: positive values are needed"
+        )
+    picked = frame.loc[[y.argmax()]] if chosen is None else frame.loc[x == chosen]
+    if picked.empty:
+        raise InvalidInputError(f"{parameter} = {chosen:g} was not tried; tried were {list(x)}")
+    best_x, best_y = float(picked[parameter].iloc[0]), float(picked[metric].iloc[0])
+    ax = axes(ax, width=4.8, height=3.2)
+    grid(ax, "y")
+    ax.set_xscale("log")
+    ax.axvline(best_x, color=VERMILLION, linewidth=1, linestyle="--")
+    ax.plot(x, y, "o-", color=BLUE, markersize=4)
+    ax.plot(best_x, best_y, "o", color=VERMILLION, markersize=8)
+    if len(frame) <= _LABELLED_VALUES:
+        ax.set_xticks(x, [f"{value:g}" for value in x])
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.tick_params(axis="x", which="minor", color=INK)
+    ax.yaxis.set_major_formatter(percent())
+    ax.set_xlabel(parameter)
+    ax.set_ylabel(f"validation {metric.replace('_', ' ')}")
+    title(ax, f"chosen: {parameter} = {best_x:g}, {best_y:.1%}")
+    return ax

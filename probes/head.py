@@ -1,0 +1,149 @@
+"""Head: a fitted linear map from features to logits, and the solve that finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featstore.errors import InvalidInputError
+from featstore.probes.certificate import CentredRows, Certificate, gap_bound
+from featstore.probes.inputs import Targets, as_tensor
+from featstore.probes.lbfgs import gap_estimate, minimise, settle_intercept
+from featstore.probes.objective import Loss, Objective, Sigmoid, Softmax
+from featstore.probes.preconditioner import GramBasis, KroneckerMetric
+
+_SEARCH_TOL = 0.5  # of tol: room for the evaluation in float64 to differ from the solver's
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear head over raw features.
+
+    Attributes
+    ----------
+    coef, intercept
+        Shapes (c, d) and (c,), float64; (1, d) and (1,) for two classes.
+    certificate
+        How far from the optimum.
+    theta
+        Its parameters in the coordinates of the basis: a start for a similar problem.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    certificate: Certificate
+    theta: Tensor
+
+
+def fit_head(
+    X: NDArray[np.floating],
+    targets: Targets,
+    basis: GramBasis,
+    *,
+    C: float,
+    tol: float,
+    max_iter: int,
+    start: Tensor | None = None,
+) -> Head:
+    """Minimise the mean loss + ‖W‖² / (2 C n) in the basis; certify on the raw features.
+
+    Parameters
+    ----------
+    X
+        Raw features (n, d), finite.
+    targets
+        What to fit.
+    basis
+        ``GramBasis.of(X)``: decides precision and device.
+    C, tol, max_iter
+        As for `LogisticProbe`.
+    start
+        `Head.theta` of another C, same features and targets; default all weights zero.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is nothing to tell apart.
+    """
+    loss = _loss(targets, basis.design.device)
+    ridge = 1.0 / (C * len(X))
+    if start is None:
+        weights = torch.zeros(loss.n_columns, basis.design.shape[1], dtype=torch.float64)
+        start = torch.cat([weights.to(basis.design.device), loss.start()[:, None]], dim=1)
+    theta, n_iter, passes, precisions = start, 0, 0.0, []
+    # Where float32 does not lead to tol, float64 products over its float32 design go on.
+    for dtype in dict.fromkeys([basis.design.dtype, torch.float64]):
+        objective = Objective(basis.design, loss, ridge, dtype=dtype)
+        metric = KroneckerMetric(basis, ridge, dtype=dtype)
+        minimum = minimise(
+            objective, metric, theta, tol=_SEARCH_TOL * tol, max_iter=max_iter - n_iter
+        )
+        theta = minimum.theta
+        n_iter += minimum.n_iter
+        precisions.append(str(dtype).removeprefix("torch."))
+        # From here on float64, and the raw features in place of the working copy.
+        raw = Objective(CentredRows(as_tensor(X), basis.mean), loss, ridge, dtype=torch.float64)
+        centred = basis.to_features(theta.double())
+        U, V = raw.margins(centred, out=raw.new_margins()), raw.new_margins()
+        settle_intercept(raw, centred, U, scratch=V)
+        value, gradient = raw.value_and_gradient(centred, U, scratch=V)
+        passes += objective.passes + raw.passes
+        local = basis.from_features(gradient).to(dtype)
+        relative_gap = gap_estimate(local, metric, ridge, value=value) / value
+        if relative_gap <= tol or n_iter == max_iter:
+            break
+    bound = gap_bound(raw, centred, value, gradient, basis.squared_radius)
+    # At a fixed intercept of uncentred features the weights' gradient gains the mean's share.
+    uncentred = gradient.clone()
+    uncentred[:, :-1] += torch.outer(gradient[:, -1], basis.mean)
+    certificate = Certificate(
+        objective=value,
+        gradient_norm=uncentred.norm().item(),
+        gap_bound=bound,
+        relative_gap=min(relative_gap, bound / value),
+        converged=relative_gap <= tol,
+        n_iter=n_iter,
+        passes=passes,
+        solver=f"kfac-lbfgs {'+'.join(precisions)}",
+    )
+    coef, intercept = centred[:, :-1], centred[:, -1] - centred[:, :-1] @ basis.mean
+    if targets.multilabel:
+        labels = torch.from_numpy(targets.labels).to(coef.device)
+        coef, intercept = _expand(coef, intercept, labels)
+    return Head(coef.cpu().numpy(), intercept.cpu().numpy(), certificate, theta)
+
+
+def _loss(targets: Targets, device: torch.device) -> Loss:
+    """Softmax for c >= 3 classes, one sigmoid for two, one per varying label of an indicator."""
+    labels, n_classes = torch.from_numpy(targets.labels).to(device), len(targets.classes)
+    if targets.multilabel:
+        varying = _varying(labels)
+        if not varying.any():
+            raise InvalidInputError(
+                f"none of the {len(varying)} labels has both rows with and rows without it: "
+                "there is nothing to tell apart"
+            )
+        return Sigmoid(labels[:, varying])
+    if n_classes == 1:
+        raise InvalidInputError(
+            f"y has one class only, {targets.classes.tolist()[0]!r}: a probe needs at least two"
+        )
+    return Sigmoid(labels[:, None] == 1) if n_classes == 2 else Softmax(labels, n_classes)
+
+
+def _varying(labels: Tensor) -> Tensor:
+    """Labels that some rows have and some have not, shape (c,), bool."""
+    return labels.any(0) & ~labels.all(0)
+
+
+def _expand(coef: Tensor, intercept: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Add the constant labels; the optimum of each is at zero weights and ± infinity."""
+    varying = _varying(labels)
+    full_coef = coef.new_zeros(len(varying), coef.shape[1])
+    full_intercept = torch.where(labels[0], torch.inf, -torch.inf).double()
+    full_coef[varying], full_intercept[varying] = coef, intercept
+    return full_coef, full_intercept

@@ -1,0 +1,202 @@
+"""Preconditioner: the Gram eigenbasis of a feature matrix and the Kronecker factor over it.
+
+For linear logits the Hessian of the mean loss is E[H_i ⊗ x_i x_iᵀ], H_i = diag p_i - p_i p_iᵀ.
+K-FAC (Martens & Grosse 2015) takes the expectation of the product for the product of the
+expectations, A ⊗ G with A = E[H_i] (k, k) and G = E[x xᵀ] (r, r).  G depends on the features
+alone, so its eigenvectors Q serve every C, label set and seed; with those of A, U, the inverse is
+
+    (A ⊗ G + λI)⁻¹ = (U ⊗ Q) diag(1 / (σ_j l_m + λ)) (U ⊗ Q)ᵀ,     exact in λ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featstore.errors import InvalidInputError
+from featstore.probes.inputs import as_tensor, blocks
+from featstore.probes.objective import dot
+
+_GRAM_ROWS_PER_FEATURE = 4  # more rows do not make the preconditioner better
+_GRAM_ROWS_AT_LEAST = 2**13
+
+
+@dataclass(frozen=True, eq=False)
+class GramBasis:
+    """A feature matrix made ready for solvers: centred, and its Gram matrix diagonalised.
+
+    Built once per feature matrix and reused for every C, label set and seed.
+
+    Attributes
+    ----------
+    mean
+        Column means, shape (d,), float64.
+    design
+        Working copy of the centred features, shape (n, r).  With n >= d it keeps the
+        coordinates of X and r = d.  With n < d it is rotated to the Gram eigenbasis of the
+        rows' span, r = n; exact, because the ridge penalty is invariant to rotation and the
+        optimal weights lie in that span.
+    rotation
+        That basis, shape (d, r), float64; None when n >= d.
+    eigenvalues
+        Of the Gram matrix designᵀ design / n, shape (r,), float64; with n >> d estimated from
+        a sample of the rows, which only a preconditioner can afford.
+    eigenvectors
+        Shape (r, r), float64; None where `design` is rotated to them.
+    """
+
+    mean: Tensor
+    design: Tensor
+    rotation: Tensor | None
+    eigenvalues: Tensor
+    eigenvectors: Tensor | None
+
+    @classmethod
+    def of(
+        cls,
+        X: NDArray[np.floating],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ) -> GramBasis:
+        """Centre, rotate if wide, and diagonalise a feature matrix.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), finite, any floating dtype; never copied whole to float64 unless
+            `dtype` says so or n < d, where the copy is smaller than a d x d matrix.
+        dtype
+            Precision of `design`.
+        device
+            Where the solver runs.
+        seed
+            Draws the rows of the Gram sample.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).normal(size=(10, 40))
+        >>> basis = GramBasis.of(X)
+        >>> tuple(basis.design.shape), tuple(basis.rotation.shape)
+        ((10, 10), (40, 10))
+        """
+        source = as_tensor(X)
+        n, d = source.shape
+        mean = torch.zeros(d, dtype=torch.float64)
+        for rows in blocks(n):
+            mean += source[rows].sum(0, dtype=torch.float64)
+        mean = (mean / n).to(device)
+        if n < d:
+            # Xcᵀ = Q R is backward stable at any scale of the columns; a Gram matrix of X is not.
+            Q, R = torch.linalg.qr((source.to(device).double() - mean).T)
+            eigenvalues, V = torch.linalg.eigh(R @ R.T / n)
+            return cls(mean, (R.T @ V).to(dtype), Q @ V, eigenvalues.clamp_min(0.0), None)
+        design = torch.empty(n, d, dtype=dtype, device=device)
+        for rows in blocks(n):
+            design[rows] = (source[rows].to(device).double() - mean).to(dtype)
+        eigenvalues, V = torch.linalg.eigh(_gram(design, seed))
+        return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
+
+    @property
+    def squared_radius(self) -> float:
+        """Mean squared norm of the centred rows."""
+        return sum(dot(self.design[r], self.design[r]) for r in blocks(len(self.design))) / len(
+            self.design
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Columns of the feature matrix, d."""
+        return len(self.mean)
+
+    def check(self, X: NDArray[np.floating]) -> None:
+        """Refuse a basis that was built from other features than X.
+
+        Compares shapes and the norms of a few centred rows, which no rotation changes.
+        """
+        n, d = len(self.design), self.n_features
+        if X.shape != (n, d):
+            raise InvalidInputError(
+                f"the Gram basis was built from features of shape {(n, d)}, X has {X.shape}; "
+                "build it from this X with GramBasis.of(X)"
+            )
+        rows = np.linspace(0, n - 1, num=min(n, 8), dtype=int)
+        expected = np.linalg.norm(X[rows].astype(np.float64) - self.mean.cpu().numpy(), axis=1)
+        found = self.design[torch.from_numpy(rows)].double().norm(dim=1).cpu().numpy()
+        if not np.allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max()):
+            raise InvalidInputError(
+                f"the Gram basis was built from other features: rows {rows.tolist()} differ from "
+                "those of X; build it from this X with GramBasis.of(X)"
+            )
+
+    def to_features(self, theta: Tensor) -> Tensor:
+        """Parameters for centred features, (k, d + 1), from those for `design`, (k, r + 1)."""
+        return theta if self.rotation is None else _map_weights(theta, self.rotation.T)
+
+    def from_features(self, gradient: Tensor) -> Tensor:
+        """Gradient in the parameters for `design`, (k, r + 1), from that in (k, d + 1)."""
+        return gradient if self.rotation is None else _map_weights(gradient, self.rotation)
+
+
+class KroneckerMetric:
+    """Inverse of the Kronecker-factored Hessian; a metric for gradients (k, r + 1).
+
+    Parameters
+    ----------
+    basis
+        Gram eigenbasis.
+    ridge
+        λ.
+    dtype
+        Precision of what it is applied to.
+    """
+
+    def __init__(self, basis: GramBasis, ridge: float, *, dtype: torch.dtype) -> None:
+        self._eigenvalues = basis.eigenvalues
+        self._Q = None if basis.eigenvectors is None else basis.eigenvectors.to(dtype)
+        self._ridge, self._dtype = ridge, dtype
+
+    def refresh(self, class_curvature: Tensor) -> None:
+        """Set the class factor A, shape (k, k), or (k,) for a diagonal one."""
+        self._U: Tensor | None = None
+        if class_curvature.ndim == 2:
+            sigma, U = torch.linalg.eigh(class_curvature)
+            self._U = U.to(self._dtype)
+        else:
+            sigma = class_curvature
+        sigma = sigma.clamp_min(1e-12)
+        weights = sigma[:, None] * self._eigenvalues + self._ridge  # (k, r)
+        # A softmax does not notice a constant added to all intercepts: sigma is 0 there.
+        intercepts = sigma + 1e-3 * sigma.mean()
+        self._inverse = (
+            torch.cat([weights, intercepts[:, None]], dim=1).reciprocal().to(self._dtype)
+        )
+
+    def apply(self, gradient: Tensor) -> Tensor:
+        """Return the inverse Hessian times `gradient`, a new tensor of shape (k, r + 1)."""
+        V = gradient if self._Q is None else _map_weights(gradient, self._Q)
+        V = V * self._inverse if self._U is None else self._U @ ((self._U.T @ V) * self._inverse)
+        return V if self._Q is None else _map_weights(V, self._Q.T)
+
+
+def _map_weights(theta: Tensor, rotation: Tensor) -> Tensor:
+    """Multiply the weights of (k, r + 1) parameters from the right; keep the intercepts."""
+    return torch.cat([theta[:, :-1] @ rotation, theta[:, -1:]], dim=1)
+
+
+def _gram(design: Tensor, seed: int) -> Tensor:
+    """Gram matrix (r, r), accumulated in float64, of the rows or of a sample of them."""
+    n, r = design.shape
+    n_rows = max(_GRAM_ROWS_PER_FEATURE * r, _GRAM_ROWS_AT_LEAST)
+    if n_rows < n:
+        draw = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:n_rows]
+        design = design[draw.sort().values.to(design.device)]
+    gram = torch.zeros(r, r, dtype=torch.float64, device=design.device)
+    for rows in blocks(len(design)):
+        gram += design[rows].T @ design[rows]
+    return gram / len(design)

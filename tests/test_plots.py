@@ -1,0 +1,230 @@
+"""Plots: the right marks in the right order, no overlapping labels, deterministic SVG."""
+
+import dataclasses
+import io
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from featstore import analysis, plots
+from featstore.errors import InvalidInputError
+from featstore.plots.canvas import INK
+from featstore.predictions import Predictions
+from featstore.taxonomy import Taxonomy
+
+
+def run(n_classes, *, strength=2.0, seed=0, per_class=8):
+    """A made run whose wrong answers tend to the next class."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(n_classes), per_class)
+    logits = rng.normal(size=(len(truth), n_classes))
+    logits[np.arange(len(truth)), truth] += strength
+    logits[np.arange(len(truth)), (truth + 1) % n_classes] += 1
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    names = tuple(f"a species with a long name {code}" for code in range(n_classes))
+    ids = np.arange(len(truth)).astype(str)
+    return Predictions(ids, names, truth, scores.astype(np.float32), np.ones(n_classes, bool))
+
+
+def halves(predictions):
+    """A taxonomy that pairs neighbours, then all."""
+    rows = [(name, f"genus {i // 2}", "life") for i, name in enumerate(predictions.classes)]
+    return Taxonomy.from_frame(pd.DataFrame(rows, columns=["species", "genus", "kingdom"]))
+
+
+def leaderboard():
+    frame = pd.DataFrame(
+        {
+            "name": ["resnet50", "vit_small_patch14_reg4_dinov2.lvd142m + resnet50", "pixels"],
+            "value": [0.71, 0.84, 0.2],
+            "low": [0.69, 0.82, np.nan],
+            "high": [0.73, 0.86, np.nan],
+        }
+    )
+    return plots.leaderboard(frame)
+
+
+def granularity():
+    predictions = run(12)
+    frame = analysis.granularity(predictions, halves(predictions), n_boot=50)
+    return plots.granularity({"a rather long name of a run": frame, "b": frame})
+
+
+def gain_curve(n_classes):
+    return plots.gain_curve(
+        analysis.compare(run(n_classes), run(n_classes, strength=2.5, seed=1), n_boot=0)
+    )
+
+
+def selection_curve():
+    frame = pd.DataFrame({"C": np.logspace(-6, 5, 45), "accuracy": np.linspace(0.5, 0.6, 45)})
+    return plots.selection_curve(frame, parameter="C")
+
+
+FIGURES = {
+    "leaderboard": leaderboard,
+    "granularity": granularity,
+    "per class, named": lambda: plots.per_class(analysis.per_class(run(12))),
+    "per class, many": lambda: plots.per_class(analysis.per_class(run(60))),
+    "gain, named": lambda: gain_curve(12),
+    "gain, many": lambda: gain_curve(60),
+    "confusion, numbered": lambda: plots.confusion(run(6)),
+    "confusion, matrix": lambda: plots.confusion(run(25)),
+    "confusion, pairs": lambda: plots.confusion(run(60)),
+    "selection": selection_curve,
+}
+
+
+@pytest.fixture(params=FIGURES)
+def ax(request):
+    return FIGURES[request.param]()
+
+
+def test_labels_neither_overlap_nor_leave_the_figure(ax):
+    ax.figure.savefig(io.BytesIO(), dpi=100)
+    canvas = ax.figure.bbox
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        labels = [
+            label
+            for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            if low <= place <= high and label.get_text()
+        ]
+        assert len(labels) > 1
+        boxes = [label.get_window_extent() for label in labels]
+        for box in boxes:
+            assert canvas.x0 - 1 <= box.x0
+            assert box.x1 <= canvas.x1 + 1
+            assert canvas.y0 - 1 <= box.y0
+            assert box.y1 <= canvas.y1 + 1
+        if labels[0].get_rotation() == 0:
+            for box, following in pairwise(boxes):
+                assert not box.overlaps(following)
+    words = [*ax.texts, ax.xaxis.label, ax.yaxis.label]
+    for word in (word for word in words if word.get_text()):
+        box = word.get_window_extent()
+        assert canvas.x0 - 1 <= box.x0 < box.x1 <= canvas.x1 + 1
+
+
+def test_svg_is_one_deterministic_element_for_any_ground(ax, request):
+    name = request.node.callspec.params["ax"]
+    svg = plots.to_svg(ax.figure)
+    assert svg == plots.to_svg(FIGURES[name]().figure)
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "currentColor" in svg
+    assert "<text" in svg
+    assert not re.search(
+        rf"{INK}|dc:date|matplotlib\.org|<path[^>]*fill: #ffffff", svg, re.IGNORECASE
+    )
+
+
+def test_leaderboard_puts_the_best_on_top():
+    ax = leaderboard()
+    names = [label.get_text().split("_")[0] for label in ax.get_yticklabels()]
+    assert names == ["vit", "resnet50", "pixels"]
+    top, bottom = ax.get_ylim()[::-1]
+    assert top < bottom
+    assert [text.get_text() for text in ax.texts] == ["84.0%", "71.0%", "20.0%"]
+
+
+def test_granularity_has_the_finest_level_and_its_count_on_the_right():
+    ax = granularity()
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "kingdom\n1",
+        "genus\n6",
+        "species\n12",
+    ]
+    first = ax.lines[0].get_ydata()
+    assert list(first) == sorted(first, reverse=True)
+    assert first[0] == 1
+
+
+def test_granularity_refuses_runs_of_different_levels():
+    predictions = run(12)
+    frame = analysis.granularity(predictions, halves(predictions), n_boot=0)
+    with pytest.raises(InvalidInputError, match="'b' has other levels"):
+        plots.granularity({"a": frame, "b": frame.iloc[1:]})
+    with pytest.raises(InvalidInputError, match="no runs"):
+        plots.granularity({})
+
+
+def test_per_class_leaves_out_what_is_undefined_and_draws_average_precision():
+    frame = pd.DataFrame(
+        {"class": ["a", "b", "c"], "n": [3, 0, 5], "average_precision": [0.2, np.nan, 0.9]}
+    )
+    ax = plots.per_class(frame)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["c (5)", "a (3)"]
+    assert ax.get_xlabel().startswith("average precision")
+
+
+def test_gain_curve_states_the_shares():
+    comparison = analysis.compare(run(60), run(60, strength=2.5, seed=1), n_boot=0)
+    gain = comparison.classes["gain"]
+    title = plots.gain_curve(comparison).get_title(loc="left")
+    assert title.startswith(f"{(gain > 0).mean():.0%} of classes improved")
+    assert title.endswith(f"{(gain < 0).mean():.0%} harmed")
+
+
+def test_confusion_rows_are_shares():
+    predictions = run(6)
+    drawn = plots.confusion(predictions).images[0].get_array()
+    np.testing.assert_allclose(drawn.sum(axis=1), 1)
+    expected = analysis.per_class(predictions)["accuracy"]
+    np.testing.assert_allclose(np.diag(drawn), expected)
+
+
+def test_confusion_of_many_classes_lists_the_most_frequent_pairs():
+    predictions = run(60)
+    worst = analysis.confusion(predictions).iloc[0]
+    labels = plots.confusion(predictions).get_yticklabels()
+    assert labels[0].get_text() == f"{worst['class']} → {worst['taken_for']}"
+    assert len(labels) == 20
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, 20), (100, 100)])
+def test_selection_curve_marks_the_choice(chosen, expected):
+    frame = pd.DataFrame({"k": [200, 10, 20, 100], "accuracy": [0.6, 0.7, 0.72, 0.72]})
+    ax = plots.selection_curve(frame, parameter="k", chosen=chosen)
+    assert ax.get_xscale() == "log"
+    assert ax.lines[-1].get_xdata() == [expected]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "20", "100", "200"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameter": "C"}, "no column 'C'"),
+        ({"parameter": "zero"}, "positive"),
+        ({"parameter": "k", "chosen": 30}, "30 was not tried"),
+    ],
+)
+def test_selection_curve_refuses_what_it_cannot_draw(change, message):
+    frame = pd.DataFrame({"k": [10, 20], "zero": [0, 1], "accuracy": [0.7, 0.72]})
+    with pytest.raises(InvalidInputError, match=message):
+        plots.selection_curve(frame, **change)
+
+
+def test_plots_draw_on_the_axes_they_are_given():
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    frame = analysis.per_class(run(6))
+    assert plots.per_class(frame, ax=right) is right
+    assert right.lines
+    assert not left.lines
+
+
+def test_a_class_without_rows_leaves_an_empty_row_in_the_matrix():
+    predictions = run(4)
+    rows = predictions.truth != 2
+    rest = dataclasses.replace(
+        predictions,
+        ids=predictions.ids[rows],
+        truth=predictions.truth[rows],
+        scores=predictions.scores[rows],
+    )
+    assert plots.confusion(rest).images[0].get_array()[2].sum() == 0
