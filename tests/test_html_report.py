@@ -454,11 +454,13 @@ def test_claims_nothing_without_an_interval(store: FeatureStore) -> None:
 
 def test_fusion_takes_no_credit_over_a_feature_it_lacks(store: FeatureStore) -> None:
     fused = make_run(store, ("upper", "lower"))
-    other = make_run(store, ("upper",), features=("elsewhere",))
-    assert "Fusing gains" not in sentences(board_of(store, fused, other))
-    assert "over the best single-feature run, elsewhere · logistic" in sentences(
-        board_of(store, fused, other)
+    other = make_run(store, ("upper",))
+    other = dataclasses.replace(
+        other, config=dataclasses.replace(other.config, features=("elsewhere",))
     )
+    text = sentences(board_of(store, fused, other))
+    assert "Fusing gains" not in text
+    assert "over the best single-feature run, elsewhere · logistic" in text
 
 
 def test_fusion_that_does_not_win_is_reported(store: FeatureStore) -> None:
