@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -26,7 +27,8 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
     """Make a function that runs a network up to one module and returns its activation.
 
     Nothing is rewired: a hook on the module ends the forward pass, so what comes after is
-    neither computed nor needed.
+    neither computed nor needed.  The first call sets the hook, and it stays: taking it away
+    between calls would disturb threads that are in the middle of theirs.
 
     Parameters
     ----------
@@ -54,11 +56,15 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         raise _Reached(output)
 
-    def forward(images: Tensor) -> Tensor:
+    @cache
+    def set_hook() -> None:
         if side == "input":
-            hook = module.register_forward_pre_hook(before)
+            module.register_forward_pre_hook(before)
         else:
-            hook = module.register_forward_hook(after)
+            module.register_forward_hook(after)
+
+    def forward(images: Tensor) -> Tensor:
+        set_hook()
         try:
             network(images)
         except _Reached as reached:
@@ -67,8 +73,6 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
             raise InvalidInputError(
                 f"layer {layer!r} exists but the forward pass does not run it; choose another"
             )
-        finally:
-            hook.remove()
         if not isinstance(activation, Tensor):
             raise InvalidInputError(
                 f"layer {layer!r} gives a {type(activation).__name__}, not a tensor; "

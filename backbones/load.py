@@ -55,7 +55,7 @@ def load_encoder(
     transform
         ``"own"``: the one published with the weights.  ``"paper"``: `featstore.transform.paper`.
     threads
-        CPU threads of the forward pass; the engine's default if None.
+        Micro-batches to compute at a time on a CPU, each on one thread; all cores if None.
     micro_batch
         Images per forward pass; a measured default if None.
 

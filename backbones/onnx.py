@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from featstore.backbones.batching import check_pixels, micro_batches
+from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.onnx_graph import cut, graph_digest, graph_inputs, read_graph
 from featstore.backbones.pooling import Pooling, choose_pooling, describe_pooling, pool
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
@@ -40,6 +40,7 @@ class OnnxEncoder:
     transform: Transform
     engine: str
     micro_batch: int
+    threads: int
     pooling: Pooling
     prefix_tokens: int
     session: Any
@@ -48,14 +49,17 @@ class OnnxEncoder:
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
         check_pixels(pixels, size=self.transform.size)
-        features = np.empty((len(pixels), self.spec.dim), np.float32)
-        for rows, batch in micro_batches(pixels, size=self.micro_batch):
-            parts = pool(self._run(batch), self.pooling, prefix_tokens=self.prefix_tokens)
-            features[rows] = np.concatenate(parts, axis=1)[: rows.stop - rows.start]
-        return features
+        return in_micro_batches(
+            self._compute,
+            pixels,
+            size=self.micro_batch,
+            dim=self.spec.dim,
+            threads=self.threads,
+        )
 
-    def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _run(self.session, normalise(batch, self.transform))
+    def _compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        activation = _run(self.session, normalise(pixels, self.transform))
+        return np.concatenate(pool(activation, self.pooling, prefix_tokens=self.prefix_tokens), 1)
 
 
 def normalise(pixels: NDArray[np.uint8], transform: Transform) -> NDArray[np.float32]:
@@ -154,6 +158,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
         transform=transform,
         engine=f"onnxruntime {onnxruntime.__version__} {provider}",
         micro_batch=micro_batch,
+        threads=settings.threads_on(provider),
         pooling=pooling,
         prefix_tokens=prefix_tokens,
         session=session,
@@ -214,7 +219,8 @@ def _session(model: onnx.ModelProto, settings: Settings, *, folder: Path) -> tup
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; pruned graphs warn about what they no longer need
-    options.intra_op_num_threads = settings.threads or 0
+    # Parallel are whole micro-batches, see `in_micro_batches`.
+    options.intra_op_num_threads = 1
     options.add_session_config_entry(
         "session.model_external_initializers_file_folder_path", str(folder.resolve())
     )

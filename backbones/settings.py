@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from featstore.backbones.source import Source
+from featstore.cores import available_cores
 from featstore.errors import InvalidInputError
 from featstore.spec import Numerics
 from featstore.transform import Interpolation, Transform, paper
@@ -36,6 +37,12 @@ class Settings:
         for what, number in (("threads", self.threads), ("micro_batch", self.micro_batch)):
             if number is not None and number < 1:
                 raise InvalidInputError(f"{what} must be at least 1, got {number}")
+
+    def threads_on(self, device: str) -> int:
+        """Micro-batches to compute at a time: all cores of a CPU, one stream of anything else."""
+        if device != "cpu":
+            return 1
+        return self.threads or available_cores()
 
     def transform_for(self, source: Source, own: Transform) -> Transform:
         """Change a backbone's own transform as the source's options and the settings ask.

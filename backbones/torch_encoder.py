@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.backbones.batching import check_pixels, micro_batches
+from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.layer import Forward, check_runs_once, tap
 from featstore.backbones.network import Network, weights_digest
 from featstore.backbones.pooling import Pooling, choose_pooling, describe_pooling, pool
@@ -45,7 +45,7 @@ class TorchEncoder:
     numerics: Numerics
     engine: str
     device: torch.device
-    threads: int | None
+    threads: int
     micro_batch: int
     pooling: Pooling
     prefix_tokens: int
@@ -54,12 +54,25 @@ class TorchEncoder:
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
         check_pixels(pixels, size=self.transform.size)
-        features = np.empty((len(pixels), self.spec.dim), np.float32)
-        with _numerics(self.device, self.numerics, self.threads):
-            for rows, batch in micro_batches(pixels, size=self.micro_batch):
-                activation = self.forward(self._normalise(torch.from_numpy(batch))).float()
-                parts = pool(activation, self.pooling, prefix_tokens=self.prefix_tokens)
-                features[rows] = torch.cat(parts, 1)[: rows.stop - rows.start].cpu().numpy()
+        with _precision(self.device):
+            return in_micro_batches(
+                self._compute,
+                pixels,
+                size=self.micro_batch,
+                dim=self.spec.dim,
+                threads=self.threads,
+            )
+
+    def _compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.device.type == "cpu":
+            # Rounding then does not depend on the number of cores; `in_micro_batches` has the rest.
+            torch.set_num_threads(1)
+        # torch warns about sharing memory that it must not write to.
+        writable = np.require(pixels, requirements="W")
+        with _inference(self.device, self.numerics):
+            activation = self.forward(self._normalise(torch.from_numpy(writable))).float()
+            parts = pool(activation, self.pooling, prefix_tokens=self.prefix_tokens)
+            features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
         return features
 
     def _normalise(self, pixels: Tensor) -> Tensor:
@@ -137,7 +150,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         numerics=settings.numerics,
         engine=f"torch {torch.__version__} {_device_label(device)}",
         device=device,
-        threads=settings.threads,
+        threads=settings.threads_on(device.type),
         micro_batch=settings.micro_batch or _MICRO_BATCH.get(device.type, 32),
         pooling=pooling,
         prefix_tokens=prefix_tokens,
@@ -146,24 +159,28 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
 
 
 @contextmanager
-def _numerics(device: torch.device, numerics: Numerics, threads: int | None) -> Iterator[None]:
-    """Fix everything global that rounds results, and put it back afterwards."""
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[numerics]
+def _precision(device: torch.device) -> Iterator[None]:
+    """Fix what rounds results and is global to the process, and put it back afterwards."""
     with ExitStack() as stack:
         stack.enter_context(_GLOBAL_STATE)
         stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
         torch.set_float32_matmul_precision("highest")
-        if threads is not None:
-            stack.callback(torch.set_num_threads, torch.get_num_threads())
-            torch.set_num_threads(threads)
+        # Threads that start later would inherit what the encoding threads set for themselves.
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
         if device.type == "cuda":
             stack.enter_context(
                 torch.backends.cudnn.flags(
                     enabled=True, benchmark=False, deterministic=True, allow_tf32=False
                 )
             )
-        stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.autocast(device.type, dtype, enabled=numerics != "fp32"))
+        yield
+
+
+@contextmanager
+def _inference(device: torch.device, numerics: Numerics) -> Iterator[None]:
+    """Enter the modes that torch keeps per thread."""
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[numerics]
+    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=numerics != "fp32"):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.cores import available_cores
 from featstore.dataset import Dataset
 from featstore.errors import UnreadableImageError
 from featstore.images import apply, decode
@@ -66,7 +66,9 @@ class PixelFeed:
     ) -> None:
         self._dataset = dataset
         self._transforms = tuple(dict.fromkeys(transforms))
-        self._threads = ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="decode")
+        self._threads = ThreadPoolExecutor(
+            workers or available_cores(), thread_name_prefix="decode"
+        )
         self._ring = deque(
             {t: np.empty((batch_size, t.size, t.size, 3), np.uint8) for t in self._transforms}
             for _ in range(depth)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from featstore.probes.certificate import Certificate
     from featstore.probes.knn import KNNProbe
-    from featstore.probes.logistic import LogisticProbe, logistic_path
+    from featstore.probes.logistic import LogisticProbe
+    from featstore.probes.path import logistic_path
     from featstore.probes.preconditioner import GramBasis
 
 __all__ = ["Certificate", "GramBasis", "KNNProbe", "LogisticProbe", "logistic_path"]
@@ -18,7 +19,7 @@ _MODULES = {
     "GramBasis": "preconditioner",
     "KNNProbe": "knn",
     "LogisticProbe": "logistic",
-    "logistic_path": "logistic",
+    "logistic_path": "path",
 }
 
 

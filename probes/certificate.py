@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featstore.probes.objective import Objective, Sigmoid, dot
+from featstore.probes.loss import Sigmoid
+from featstore.probes.objective import Objective, dot
 
 
 @dataclass(frozen=True)

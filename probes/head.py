@@ -13,7 +13,8 @@ from featstore.errors import InvalidInputError
 from featstore.probes.certificate import CentredRows, Certificate, gap_bound
 from featstore.probes.inputs import Targets, as_tensor
 from featstore.probes.lbfgs import gap_estimate, minimise, settle_intercept
-from featstore.probes.objective import Loss, Objective, Sigmoid, Softmax
+from featstore.probes.loss import Loss, Sigmoid, Softmax
+from featstore.probes.objective import Objective
 from featstore.probes.preconditioner import GramBasis, KroneckerMetric
 
 _SEARCH_TOL = 0.5  # of tol: room for the evaluation in float64 to differ from the solver's
@@ -87,7 +88,7 @@ def fit_head(
         precisions.append(str(dtype).removeprefix("torch."))
         # From here on float64, and the raw features in place of the working copy.
         raw = Objective(CentredRows(as_tensor(X), basis.mean), loss, ridge, dtype=torch.float64)
-        centred = basis.to_features(theta.double())
+        centred = basis.to_features(theta.to(torch.float64, copy=True))
         U, V = raw.margins(centred, out=raw.new_margins()), raw.new_margins()
         settle_intercept(raw, centred, U, scratch=V)
         value, gradient = raw.value_and_gradient(centred, U, scratch=V)
@@ -110,7 +111,8 @@ def fit_head(
         passes=passes,
         solver=f"kfac-lbfgs {'+'.join(precisions)}",
     )
-    coef, intercept = centred[:, :-1], centred[:, -1] - centred[:, :-1] @ basis.mean
+    coef = centred[:, :-1].clone()
+    intercept = centred[:, -1] - coef @ basis.mean
     if targets.multilabel:
         labels = torch.from_numpy(targets.labels).to(coef.device)
         coef, intercept = _expand(coef, intercept, labels)

@@ -15,6 +15,7 @@ from featstore.errors import InvalidInputError
 from featstore.probes.device import DeviceName
 from featstore.probes.inputs import Targets, blocks, features_of
 from featstore.probes.neighbours import FaissSearch, Metric, Search, TorchSearch, nearest
+from featstore.probes.votes import shares, softmax_votes
 
 QUERY_ROWS = 1024
 _SIMILARITIES = 2**26  # per block: 256 MiB of float32
@@ -164,20 +165,8 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
             )
         weights = np.ones((len(neighbours), k))
         if self.weights == "softmax":
-            # Less the largest, so that no exponential overflows; the shares stay the same.
-            excess = similarities[:, :k].astype(np.float64) - similarities[:, :1]
-            weights = np.exp(excess / self.temperature)
-        n, c = len(neighbours), len(self.classes_)
-        proba = np.zeros((n, c))
-        if self._labels.ndim == 1:
-            cells = np.arange(n)[:, None] * c + self._labels[neighbours[:, :k]]  # (n, k)
-            proba.ravel()[:] = np.bincount(cells.ravel(), weights.ravel(), minlength=n * c)
-        else:
-            for j in range(k):  # one by one: (n, k, c) may not fit in memory
-                proba += weights[:, j, None] * self._labels[neighbours[:, j]]
-        # Divided last: counts of uniform votes stay exact, and so do their ties.
-        proba /= weights.sum(axis=1, keepdims=True)
-        return proba
+            weights = softmax_votes(similarities[:, :k], temperature=self.temperature)
+        return shares(weights, neighbours[:, :k], self._labels, n_classes=len(self.classes_))
 
     def predict_proba_grid(self, X: Any, ks: Sequence[int]) -> NDArray[np.float64]:
         """Class probabilities for several k from one search, shape (len(ks), n, c)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,9 +19,7 @@ from featstore.errors import InvalidInputError
 from featstore.probes.device import DeviceName, device_of
 from featstore.probes.head import Head, fit_head
 from featstore.probes.inputs import Targets, as_tensor, blocks, features_of
-from featstore.probes.preconditioner import GramBasis
-
-_FLOAT64_BELOW = 20_000_000  # numbers in X; there float64 costs seconds at most
+from featstore.probes.preconditioner import GramBasis, Precision
 
 
 class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -92,7 +90,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         *,
         tol: float = 1e-6,
         max_iter: int = 1000,
-        dtype: Literal["auto", "float32", "float64"] = "auto",
+        dtype: Precision = "auto",
         device: DeviceName = "cpu",
         seed: int = 0,
     ) -> None:
@@ -128,12 +126,15 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         ConvergenceWarning
             If `tol` was not reached; `certificate_` says what was.
         """
-        self._check_parameters()
+        self.check_parameters()
         features = features_of(self, X, reset=True)
         targets = Targets.of(y, n_samples=len(features))
-        basis = self._basis(features, basis)
+        if basis is None:
+            basis = GramBasis.of(features, dtype=self.dtype, device=self.device, seed=self.seed)
+        else:
+            basis.check(features)
         head = fit_head(features, targets, basis, C=self.C, tol=self.tol, max_iter=self.max_iter)
-        return self._adopt(head, targets)
+        return self.adopt(head, targets)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Logits, shape (n, c), or (n,) for two classes: positive for ``classes_[1]``.
@@ -185,6 +186,8 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         C, probabilities
             From the smallest C to the largest; probabilities as of `predict_proba`.
         """
+        from featstore.probes.path import logistic_path  # which imports this module
+
         options = {key: value for key, value in self.get_params().items() if key != "C"}
         for probe in logistic_path(X, y, values, **options):
             self.classes_ = probe.classes_
@@ -195,32 +198,16 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse parameters out of range, before any work."""
         if not (self.C > 0 and math.isfinite(self.C)):
             raise InvalidInputError(f"C must be positive and finite, got {self.C}")
         if not self.tol >= 0:
             raise InvalidInputError(f"tol must not be negative, got {self.tol}")
         if self.max_iter < 1:
             raise InvalidInputError(f"max_iter must be at least 1, got {self.max_iter}")
-        if self.dtype not in ("auto", "float32", "float64"):
-            raise InvalidInputError(
-                f"dtype must be 'auto', 'float32' or 'float64', got {self.dtype!r}"
-            )
 
-    def _basis(self, features: NDArray[np.floating], basis: GramBasis | None) -> GramBasis:
-        if basis is not None:
-            basis.check(features)
-            return basis
-        small = features.size < _FLOAT64_BELOW
-        float64 = self.dtype == "float64" or (self.dtype == "auto" and small)
-        return GramBasis.of(
-            features,
-            dtype=torch.float64 if float64 else torch.float32,
-            device=device_of(self.device),
-            seed=self.seed,
-        )
-
-    def _adopt(self, head: Head, targets: Targets) -> Self:
+    def adopt(self, head: Head, targets: Targets) -> Self:
         """Set the fitted attributes, and warn if the head is not what was asked for."""
         self.classes_ = targets.classes
         self.coef_, self.intercept_ = head.coef, head.intercept
@@ -239,69 +226,3 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
                 stacklevel=3,
             )
         return self
-
-
-def logistic_path(
-    X: Any,
-    y: ArrayLike,
-    Cs: Iterable[float],
-    *,
-    tol: float = 1e-6,
-    max_iter: int = 1000,
-    dtype: Literal["auto", "float32", "float64"] = "auto",
-    device: DeviceName = "cpu",
-    seed: int = 0,
-    basis: GramBasis | None = None,
-) -> Iterator[LogisticProbe]:
-    """Fit a grid of penalties, from the smallest C to the largest, each from the one before.
-
-    The features are checked, centred and diagonalised once, when the function is called; each
-    head is fitted when it is asked for, so whoever stops asking saves the rest (large C take
-    most of the passes).
-
-    Parameters
-    ----------
-    X, y, basis
-        As for `LogisticProbe.fit`.
-    Cs
-        Inverse penalties, in any order.
-    tol, max_iter, dtype, device, seed
-        As for `LogisticProbe`.
-
-    Yields
-    ------
-    probe
-        A fitted head; `probe.C` says which.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> X, y = load_digits(return_X_y=True)
-    >>> [probe.C for probe in logistic_path(X, y, [0.1, 0.001])]
-    [0.001, 0.1]
-    """
-    probes = [
-        LogisticProbe(C, tol=tol, max_iter=max_iter, dtype=dtype, device=device, seed=seed)
-        for C in sorted(Cs)
-    ]
-    if not probes:
-        raise InvalidInputError("Cs is empty: a path needs at least one C")
-    for probe in probes:
-        probe._check_parameters()
-    features = features_of(probes[0], X, reset=True)
-    columns = {key: value for key, value in vars(probes[0]).items() if key.endswith("_in_")}
-    targets = Targets.of(y, n_samples=len(features))
-    basis = probes[0]._basis(features, basis)
-
-    def heads() -> Iterator[LogisticProbe]:
-        start = None
-        for probe in probes:
-            head = fit_head(
-                features, targets, basis, C=probe.C, tol=tol, max_iter=max_iter, start=start
-            )
-            start = head.theta
-            for name, value in columns.items():
-                setattr(probe, name, value)  # n_features_in_, feature_names_in_
-            yield probe._adopt(head, targets)
-
-    return heads()

@@ -11,6 +11,7 @@ alone, so its eigenvectors Q serve every C, label set and seed; with those of A,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,9 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featstore.errors import InvalidInputError
+from featstore.probes.device import DeviceName, device_of
 from featstore.probes.inputs import as_tensor, blocks
 from featstore.probes.objective import dot
 
+Precision = Literal["auto", "float32", "float64"]
+
+_FLOAT64_BELOW = 20_000_000  # numbers in X; there float64 costs seconds at most
 _GRAM_ROWS_PER_FEATURE = 4  # more rows do not make the preconditioner better
 _GRAM_ROWS_AT_LEAST = 2**13
 
@@ -60,8 +65,8 @@ class GramBasis:
         cls,
         X: NDArray[np.floating],
         *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
+        dtype: Precision = "auto",
+        device: DeviceName = "cpu",
         seed: int = 0,
     ) -> GramBasis:
         """Centre, rotate if wide, and diagonalise a feature matrix.
@@ -72,11 +77,16 @@ class GramBasis:
             Shape (n, d), finite, any floating dtype; never copied whole to float64 unless
             `dtype` says so or n < d, where the copy is smaller than a d x d matrix.
         dtype
-            Precision of `design`.
+            Precision of `design`: ``"auto"`` is float64 below 20 million numbers in X.
         device
             Where the solver runs.
         seed
             Draws the rows of the Gram sample.
+
+        Raises
+        ------
+        InvalidInputError
+            If X holds NaN or infinity, or a parameter is unknown.
 
         Examples
         --------
@@ -85,29 +95,38 @@ class GramBasis:
         >>> tuple(basis.design.shape), tuple(basis.rotation.shape)
         ((10, 10), (40, 10))
         """
-        source = as_tensor(X)
-        n, d = source.shape
+        if dtype not in ("auto", "float32", "float64"):
+            raise InvalidInputError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}")
+        double = dtype == "float64" or (dtype == "auto" and X.size < _FLOAT64_BELOW)
+        return cls._of(
+            as_tensor(X), torch.float64 if double else torch.float32, device_of(device), seed
+        )
+
+    @classmethod
+    def _of(cls, X: Tensor, dtype: torch.dtype, device: torch.device, seed: int) -> GramBasis:
+        n, d = X.shape
         mean = torch.zeros(d, dtype=torch.float64)
         for rows in blocks(n):
-            mean += source[rows].sum(0, dtype=torch.float64)
+            mean += X[rows].sum(0, dtype=torch.float64)
         mean = (mean / n).to(device)
+        if not mean.isfinite().all():
+            raise InvalidInputError("X contains NaN or infinity; drop these rows")
         if n < d:
             # Xcᵀ = Q R is backward stable at any scale of the columns; a Gram matrix of X is not.
-            Q, R = torch.linalg.qr((source.to(device).double() - mean).T)
+            Q, R = torch.linalg.qr((X.to(device).double() - mean).T)
             eigenvalues, V = torch.linalg.eigh(R @ R.T / n)
             return cls(mean, (R.T @ V).to(dtype), Q @ V, eigenvalues.clamp_min(0.0), None)
         design = torch.empty(n, d, dtype=dtype, device=device)
         for rows in blocks(n):
-            design[rows] = (source[rows].to(device).double() - mean).to(dtype)
+            design[rows] = (X[rows].to(device).double() - mean).to(dtype)
         eigenvalues, V = torch.linalg.eigh(_gram(design, seed))
         return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
 
     @property
     def squared_radius(self) -> float:
         """Mean squared norm of the centred rows."""
-        return sum(dot(self.design[r], self.design[r]) for r in blocks(len(self.design))) / len(
-            self.design
-        )
+        n = len(self.design)
+        return sum(dot(self.design[rows], self.design[rows]) for rows in blocks(n)) / n
 
     @property
     def n_features(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from small_store import fill, make_samples
 
 from featstore.samples import Samples
 from featstore.store import FeatureStore
+
+# As the command line does, and before anything loads OpenMP: see featstore/cli/main.py.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

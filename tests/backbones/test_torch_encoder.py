@@ -119,17 +119,24 @@ def test_bf16_is_near_fp32(pixels: NDArray[np.uint8]) -> None:
 
 def test_threads_count_for_the_forward_pass_only(pixels: NDArray[np.uint8]) -> None:
     before = torch.get_num_threads()
-    encoder = load_encoder("random/resnet18?size=64#layer4", device="cpu", threads=before + 1)
-    seen = []
+    encoder = load_encoder("random/resnet18?size=64#layer4", device="cpu", threads=3, micro_batch=1)
+    seen = set()
     hook = torch.nn.modules.module.register_module_forward_pre_hook(
-        lambda module, inputs: seen.append(torch.get_num_threads())
+        lambda module, inputs: seen.add((threading.get_ident(), torch.get_num_threads()))
     )
     try:
-        encoder.encode(pixels[:1])
+        encoder.encode(pixels)
     finally:
         hook.remove()
-    assert set(seen) == {before + 1}
+    assert {threads for _, threads in seen} == {1}
+    assert 1 < len(seen) <= 3
     assert torch.get_num_threads() == before
+
+
+def test_features_do_not_depend_on_threads(pixels: NDArray[np.uint8]) -> None:
+    for source in SOURCES:
+        one, three = (load_encoder(source, device="cpu", threads=n) for n in (1, 3))
+        np.testing.assert_array_equal(one.encode(pixels), three.encode(pixels))
 
 
 def test_encoders_may_be_called_from_several_threads(pixels: NDArray[np.uint8]) -> None:

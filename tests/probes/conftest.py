@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -22,7 +23,8 @@ def one_thread() -> Iterator[None]:
     """Small products gain nothing from threads, and test workers run side by side."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 

@@ -82,6 +82,15 @@ def test_a_grid_over_k_is_the_single_probes(split):
         )
 
 
+def test_sweep_scores_queries_with_every_k(split):
+    X, y, queries, _ = split
+    probe = KNNProbe(metric="euclidean")
+    for k, proba in probe.sweep(X, y, queries, [20, 5]):
+        alone = KNNProbe(int(k), metric="euclidean").fit(X, y)
+        np.testing.assert_allclose(proba, alone.predict_proba(queries), rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(probe.classes_, np.arange(10))
+
+
 def test_one_search_can_vote_many_times(split):
     X, y, queries, _ = split
     probe = KNNProbe(5).fit(X, y)

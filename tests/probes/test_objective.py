@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from featstore.probes.lbfgs import line_search
-from featstore.probes.objective import Objective, Sigmoid, Softmax, dot
+from featstore.probes.loss import Sigmoid, Softmax
+from featstore.probes.objective import Objective, dot
 from featstore.probes.preconditioner import GramBasis, KroneckerMetric
 
 RIDGE = 0.03
@@ -76,9 +77,7 @@ def test_metric_is_the_inverse_hessian_where_it_factorises(kind, k):
     theta.zero_()
     theta[:, -1] = objective.loss.start()
     U = objective.margins(theta, out=objective.new_margins())
-    metric = KroneckerMetric(
-        GramBasis.of(objective.design.numpy(), dtype=torch.float64), RIDGE, dtype=torch.float64
-    )
+    metric = KroneckerMetric(GramBasis.of(objective.design.numpy()), RIDGE, dtype=torch.float64)
     metric.refresh(objective.class_curvature(U))
     H = torch.autograd.functional.hessian(plain, theta).reshape(theta.numel(), -1)
     direction = torch.randn_like(theta)

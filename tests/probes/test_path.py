@@ -63,3 +63,12 @@ def test_inputs_are_checked_before_the_first_head(few_digits):
         logistic_path(X, y, [1.0, -1.0])
     with pytest.raises(InvalidInputError, match="300 rows and y 10"):
         logistic_path(X, y[:10], [1.0])
+
+
+def test_sweep_scores_queries_with_every_head(few_digits):
+    X, y = few_digits
+    swept = dict(LogisticProbe(tol=1e-10).sweep(X[:200], y[:200], X[200:], [1.0, 0.01]))
+    assert list(swept) == [0.01, 1.0]
+    for C, proba in swept.items():
+        alone = LogisticProbe(C, tol=1e-10).fit(X[:200], y[:200])
+        np.testing.assert_allclose(proba, alone.predict_proba(X[200:]), atol=1e-5)
