@@ -47,8 +47,9 @@ def search(
     --------
     >>> def score(values):
     ...     return (Trial(v, -abs(math.log10(v) - 0.3)) for v in values)
-    >>> max(search([0.01, 1, 100], score, kind="bisect"), key=lambda t: t.score).value
-    1.7782794100389228
+    >>> best = max(search([0.01, 1, 100], score, kind="bisect"), key=lambda t: t.score)
+    >>> round(best.value, 6)
+    1.778279
     """
     trials = list(score(sorted(values)))
     if kind == "bisect":

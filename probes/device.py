@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from featstore.errors import InvalidInputError
@@ -10,6 +12,10 @@ if TYPE_CHECKING:
     import torch
 
 DeviceName = Literal["cpu", "cuda", "auto"]
+
+
+#: Floating-point operations of a pass below which one thread does it all.
+_SHARED_WORK = 1e9
 
 
 def device_of(name: DeviceName) -> torch.device:
@@ -34,3 +40,23 @@ def device_of(name: DeviceName) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InvalidInputError("device='cuda', but torch sees no CUDA device; use 'cpu' or 'auto'")
     return torch.device(name)
+
+
+@contextmanager
+def threads_for(work: float, device: torch.device) -> Iterator[None]:
+    """Compute on one thread while passes of `work` operations are too short to share.
+
+    Between short products, threads spend their time waiting for each other; where another
+    program holds a core, the wait can be fifty times the work.
+    """
+    import torch
+
+    if device.type != "cpu" or work >= _SHARED_WORK:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

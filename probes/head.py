@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featstore.errors import InvalidInputError
 from featstore.probes.certificate import CentredRows, Certificate, gap_bound
+from featstore.probes.device import threads_for
 from featstore.probes.inputs import Targets, as_tensor
 from featstore.probes.lbfgs import gap_estimate, minimise, settle_intercept
 from featstore.probes.loss import Loss, Sigmoid, Softmax
@@ -80,9 +81,10 @@ def fit_head(
     for dtype in dict.fromkeys([basis.design.dtype, torch.float64]):
         objective = Objective(basis.design, loss, ridge, dtype=dtype)
         metric = KroneckerMetric(basis, ridge, dtype=dtype)
-        minimum = minimise(
-            objective, metric, theta, tol=_SEARCH_TOL * tol, max_iter=max_iter - n_iter
-        )
+        with threads_for(4.0 * basis.design.numel() * loss.n_columns, basis.design.device):
+            minimum = minimise(
+                objective, metric, theta, tol=_SEARCH_TOL * tol, max_iter=max_iter - n_iter
+            )
         theta = minimum.theta
         n_iter += minimum.n_iter
         precisions.append(str(dtype).removeprefix("torch."))

@@ -28,6 +28,7 @@ Precision = Literal["auto", "float32", "float64"]
 _FLOAT64_BELOW = 20_000_000  # numbers in X; there float64 costs seconds at most
 _GRAM_ROWS_PER_FEATURE = 4  # more rows do not make the preconditioner better
 _GRAM_ROWS_AT_LEAST = 2**13
+_ROTATED_ROWS = 4  # times d
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +42,12 @@ class GramBasis:
     mean
         Column means, shape (d,), float64.
     design
-        Working copy of the centred features, shape (n, r).  With n >= d it keeps the
-        coordinates of X and r = d.  With n < d it is rotated to the Gram eigenbasis of the
-        rows' span, r = n; exact, because the ridge penalty is invariant to rotation and the
-        optimal weights lie in that span.
+        Working copy of the centred features, shape (n, r).  With many rows it keeps the
+        coordinates of X, r = d.  With few (n <= 4 d) it is rotated to the Gram eigenbasis of the
+        rows' span, r = min(n, d); exact, because the ridge penalty is invariant to rotation and
+        the optimal weights lie in that span.
     rotation
-        That basis, shape (d, r), float64; None when n >= d.
+        That basis, shape (d, r), float64; None where `design` keeps the coordinates of X.
     eigenvalues
         Of the Gram matrix designᵀ design / n, shape (r,), float64; with n >> d estimated from
         a sample of the rows, which only a preconditioner can afford.
@@ -120,6 +121,9 @@ class GramBasis:
         for rows in blocks(n):
             design[rows] = (X[rows].to(device).double() - mean).to(dtype)
         eigenvalues, V = torch.linalg.eigh(_gram(design, seed))
+        if n <= _ROTATED_ROWS * d and dtype == torch.float64:
+            # Rotating every gradient instead would cost as much as the passes themselves.
+            return cls(mean, design @ V, V, eigenvalues.clamp_min(0.0), None)
         return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
 
     @property
