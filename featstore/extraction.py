@@ -23,10 +23,8 @@ from featstore.history import record
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
-from featstore.store import FeatureStore
+from featstore.store import REQUEST, FeatureStore
 from featstore.writer import FeatureWriter
-
-REQUEST = "request.json"
 
 
 @dataclass(frozen=True)
@@ -189,12 +187,7 @@ def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool
     holds the library's version or the weight file's size and time, so that it cannot hide a
     change.
     """
-    path = store.feature_folder(name) / REQUEST
-    return (
-        path.exists()
-        and json.loads(path.read_bytes()) == json.loads(encode_json(request))
-        and store.feature(name).sealed
-    )
+    return store.request(name) == json.loads(encode_json(request)) and store.feature(name).sealed
 
 
 def extract_features(

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from featstore.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
+#: File in a feature's folder that holds the request it was extracted by.
+REQUEST = "request.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -209,6 +211,11 @@ class FeatureStore:
         if attributes["sealed"]:
             return read_manifest(folder, attributes["manifest_digest"])
         return list(read_commits(folder, attributes["spec_digest"]).values())
+
+    def request(self, name: str) -> dict[str, Any] | None:
+        """Return what was asked for when a feature was extracted; None if that is not known."""
+        path = self.feature_folder(name) / REQUEST
+        return json.loads(path.read_bytes()) if path.exists() else None
 
     def feature_folder(self, name: str) -> Path:
         """Folder of a feature, whether it exists or not."""

@@ -8,6 +8,37 @@ from pathlib import Path
 
 from featstore.presets import PRESETS
 from featstore.run import ProbeRun
+from featstore.store import FeatureStore
+
+
+def extract_command(store: FeatureStore, feature: str) -> str | None:
+    """Return the `featstore extract` command that makes a feature again.
+
+    Parameters
+    ----------
+    store
+        The store.
+    feature
+        Name of one of its features.
+
+    Returns
+    -------
+    command
+        One line for a shell; None if the feature was not extracted by a command, or from
+        images in memory.  Columns and separators of a table are left to the defaults.
+    """
+    request = store.request(feature)
+    source = store.attributes["source"]
+    images = source.get("table") or source.get("root")
+    if request is None or images is None:
+        return None
+    words = ["featstore", "extract", images]
+    words += ["--root", source["root"]] if "table" in source else []
+    given = request["source"]
+    words += ["--backbone", given if given.startswith(f"{feature}=") else f"{feature}={given}"]
+    for option, usual in (("transform", "own"), ("dtype", "float16"), ("numerics", "fp32")):
+        words += [f"--{option}", request[option]] if request[option] != usual else []
+    return shlex.join([*words, "--out", str(store.path)])
 
 
 def probe_command(run: ProbeRun, store: Path, *, splits: Sequence[str]) -> str:

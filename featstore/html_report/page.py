@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -159,9 +159,12 @@ def _data(store: FeatureStore) -> dict[str, Any]:
     }
 
 
-def _source(store: FeatureStore) -> str:
-    """Where the data come from, in words."""
+def _source(store: FeatureStore) -> dict[str, str]:
+    """Where the data come from: in short, and with all paths."""
     known = {str(key): str(value) for key, value in store.attributes["source"].items()}
     kind = known.pop("kind", "")
-    details = ", ".join(f"{key} {value}" for key, value in known.items())
-    return f"{kind} ({details})" if kind and details else kind or details
+    place = known.get("table") or known.get("root") or ""
+    return {
+        "short": f"{kind} {PurePath(place).name}".strip(),
+        "full": ", ".join([kind, *(f"{key} {value}" for key, value in known.items())]),
+    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featstore.history import environment, history
-from featstore.html_report.command import probe_command
+from featstore.html_report.command import extract_command, probe_command
 from featstore.html_report.numbers import plural
 from featstore.run import ProbeRun
 from featstore.store import FeatureInfo, FeatureStore
@@ -47,7 +47,7 @@ class Provenance:
     features
         The features of the reported runs that are still stored.
     commands
-        That make the runs again, in their order.
+        That make the features and the runs again, in their order.
     machines
         Distinct machines and package versions, each with what was done there.
     events, n_events
@@ -75,12 +75,16 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
         for name, engine in line["features"].items()
     }
     splits = store.samples.split_names
+    stored = [name for name in used if name in store.features]
     return Provenance(
         features=[
             Feature(info, describe(info.spec.transform), engines.get(info.name, ""))
-            for info in (store.feature(name) for name in used if name in store.features)
+            for info in map(store.feature, stored)
         ],
-        commands=[probe_command(run, store.path, splits=splits) for run in runs],
+        commands=[
+            *filter(None, (extract_command(store, name) for name in stored)),
+            *(probe_command(run, store.path, splits=splits) for run in runs),
+        ],
         machines=_machines(runs, lines),
         events=[_event(line) for line in lines[-HISTORY_LINES:]],
         n_events=len(lines),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -49,12 +49,12 @@ def text_width(names: Iterable[str]) -> float:
     return 0.08 * max((len(line) for name in names for line in name.split("\n")), default=0)
 
 
-def percent(*, symbol: str = "%") -> PercentFormatter:
+def percent(*, symbol: str = "%") -> FuncFormatter:
     """Return a formatter of shares with as many decimals as the ticks need.
 
     One for each axis: a formatter belongs to the axis it was last given to.
     """
-    return PercentFormatter(xmax=1, symbol=symbol)
+    return FuncFormatter(lambda share, _: f"{100 * share:.4g}{symbol}")
 
 
 def grid(ax: Axes, axis: str) -> None:

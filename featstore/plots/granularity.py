@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -51,14 +53,16 @@ def granularity(frames: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -
     ticks = [f"{level}\n{count:,}" for level, count in scale]
     ax = axes(
         ax,
-        width=1.2 + max(text_width([*frames, _CHANCE]), len(ticks) * (0.15 + text_width(ticks))),
+        width=1.2
+        + max(4.8, text_width([*frames, _CHANCE]), len(ticks) * (0.15 + text_width(ticks))),
         height=3.4 + 0.2 * len(frames),
     )
     grid(ax, "y")
+    shift = min(0.05, 0.2 / len(frames))
     for i, (name, frame) in enumerate(frames.items()):
         coarse_first = frame.iloc[::-1]
         # Side by side, so that intervals of equal height stay apart.
-        x = [place + 0.05 * (i - (len(frames) - 1) / 2) for place in range(len(frame))]
+        x = [place + shift * (i - (len(frames) - 1) / 2) for place in range(len(frame))]
         colour, value = PALETTE[i % len(PALETTE)], coarse_first["accuracy"]
         ax.vlines(
             x, coarse_first["low"], coarse_first["high"], color=colour, alpha=0.5, linewidth=3
@@ -69,7 +73,9 @@ def granularity(frames: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -
         ax.plot(range(len(scale)), chance, ":", color=INK, label=label)
     ax.set_xticks(range(len(scale)), ticks)
     ax.yaxis.set_major_formatter(percent())
-    ax.set_ylim(-0.02, 1.02)
+    drawn = [frame[["accuracy", "low", "chance"]].to_numpy(float) for frame in frames.values()]
+    lowest = min(float(np.nanmin(values)) for values in drawn)
+    ax.set_ylim(max(math.floor(10 * lowest) / 10, 0) - 0.02, 1.02)
     ax.set_ylabel("top-1 accuracy")
     ax.set_xlabel("level and number of classes")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, labelcolor=INK)
