@@ -7,8 +7,8 @@ import torch
 from featstore.backbones import torchvision
 from featstore.backbones.network import Network
 from featstore.backbones.optional import import_optional
-from featstore.backbones.suggest import did_you_mean
 from featstore.errors import InvalidInputError
+from featstore.suggest import did_you_mean
 
 
 def canonical(architecture: str) -> str:
@@ -39,7 +39,7 @@ def canonical(architecture: str) -> str:
         if name in timm_names:
             return f"timm/{name}"
         known = timm_names if family else [*known, *timm_names]
-    raise InvalidInputError(f"no architecture {architecture!r}; {did_you_mean(name, known)}")
+    raise InvalidInputError(f"no architecture {architecture!r}. {did_you_mean(name, known)}")
 
 
 def untrained(architecture: str, *, seed: int, size: int | None = None) -> Network:

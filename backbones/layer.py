@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from featstore.backbones.suggest import did_you_mean
 from featstore.errors import InvalidInputError
+from featstore.suggest import did_you_mean
 
 Side = Literal["input", "output"]
 Forward = Callable[[Tensor], Tensor]
@@ -47,7 +47,7 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
     """
     known = dict(network.named_modules())
     if not layer or layer not in known:
-        raise InvalidInputError(f"no layer {layer!r}; {did_you_mean(layer, filter(None, known))}")
+        raise InvalidInputError(f"no layer {layer!r}. {did_you_mean(layer, filter(None, known))}")
     module = known[layer]
 
     def before(_: nn.Module, inputs: tuple[Any, ...]) -> None:

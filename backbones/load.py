@@ -9,10 +9,10 @@ from pathlib import Path
 from featstore.backbones.optional import import_optional
 from featstore.backbones.settings import Settings, TransformChoice
 from featstore.backbones.source import Source, parse_source
-from featstore.backbones.suggest import did_you_mean
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, WeightsError
 from featstore.spec import Numerics
+from featstore.suggest import did_you_mean
 
 ENTRY_POINTS = "featstore.backbones"
 
@@ -92,7 +92,7 @@ def _opener(source: Source) -> Callable[[Source, Settings], Encoder]:
     if source.kind not in _KINDS:
         if source.kind not in plugins:
             raise InvalidInputError(
-                f"backbone {source.text!r}: unknown kind {source.kind!r}; "
+                f"backbone {source.text!r}: unknown kind {source.kind!r}. "
                 f"{did_you_mean(source.kind, [*_KINDS, *plugins])}"
             )
         plugin: Callable[[Source, Settings], Encoder] = plugins[source.kind].load()

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, numpy_helper
 
-from featstore.backbones.suggest import did_you_mean
 from featstore.errors import InvalidInputError
+from featstore.suggest import did_you_mean
 
 
 def cut(model: ModelProto, output: str) -> ModelProto:
@@ -37,7 +37,7 @@ def cut(model: ModelProto, output: str) -> ModelProto:
     computed = [name for node in graph.node for name in node.output if name]
     if output not in computed:
         raise InvalidInputError(
-            f"the ONNX graph computes no tensor {output!r}; {did_you_mean(output, computed)} "
+            f"the ONNX graph computes no tensor {output!r}. {did_you_mean(output, computed)} "
             'List all by: python -c "import onnx; [print(*n.output) for n in '
             'onnx.load(FILE, load_external_data=False).graph.node]"'
         )

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from featstore.backbones.suggest import did_you_mean
 from featstore.errors import InvalidInputError
+from featstore.suggest import did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _HEAD = re.compile(
@@ -76,7 +76,7 @@ class Source:
         for key in self.options:
             if key not in known:
                 raise InvalidInputError(
-                    f"backbone {self.text!r}: unknown option {key!r}; {did_you_mean(key, known)}"
+                    f"backbone {self.text!r}: unknown option {key!r}. {did_you_mean(key, known)}"
                 )
 
     def integer(self, key: str, *, default: int, minimum: int) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featstore.backbones.suggest import did_you_mean
 from featstore.errors import WeightsError
+from featstore.suggest import did_you_mean
 
 
 def read_state_dict(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
@@ -35,7 +35,7 @@ def read_state_dict(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
     if key is not None:
         if not isinstance(content, Mapping) or key not in content:
             entries = [str(name) for name in content] if isinstance(content, Mapping) else []
-            raise WeightsError(f"{path} has no entry {key!r}; {did_you_mean(key, entries)}")
+            raise WeightsError(f"{path} has no entry {key!r}. {did_you_mean(key, entries)}")
         content = content[key]
     while not (tensors := _tensors(content)):
         groups = _groups(content)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import Source
-from featstore.backbones.suggest import did_you_mean
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
+from featstore.suggest import did_you_mean
 from featstore.transform import Transform
 
 
@@ -72,7 +72,7 @@ def pretrained(name: str, tag: str | None, *, size: int | None = None) -> Networ
         default = get_pretrained_cfg(name)
         tag = default.tag if default and default.tag else tags[0]
     if tag not in tags:
-        raise InvalidInputError(f"timm/{name} has no weights {tag!r}; {did_you_mean(tag, tags)}")
+        raise InvalidInputError(f"timm/{name} has no weights {tag!r}. {did_you_mean(tag, tags)}")
     try:
         module = _build(f"{name}.{tag}", size=size, pretrained=True)
     except Exception as error:  # whatever the hub's client and its transport raise
@@ -99,7 +99,7 @@ def untrained(name: str, *, size: int | None = None) -> Network:
 
 def _check_name(name: str) -> None:
     if not is_model(name):
-        raise InvalidInputError(f"timm has no model {name!r}; {did_you_mean(name, names())}")
+        raise InvalidInputError(f"timm has no model {name!r}. {did_you_mean(name, names())}")
 
 
 def _build(name: str, *, size: int | None, pretrained: bool) -> nn.Module:

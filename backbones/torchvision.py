@@ -26,9 +26,9 @@ from featstore.backbones.layer import tap
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import Source
-from featstore.backbones.suggest import did_you_mean
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
+from featstore.suggest import did_you_mean
 from featstore.transform import Transform
 
 _HEADS = ("fc", "classifier", "heads", "head")
@@ -63,7 +63,7 @@ def pretrained(name: str, weights: str | None) -> Network:
         chosen = choices[weights]
     else:
         raise InvalidInputError(
-            f"torchvision/{name} has no weights {weights!r}; "
+            f"torchvision/{name} has no weights {weights!r}. "
             f"{did_you_mean(weights, choices.__members__)}"
         )
     try:
@@ -108,7 +108,7 @@ def untrained(name: str, *, size: int | None = None) -> Network:
 
 def _weights_of(name: str) -> Any:
     if name not in names():
-        raise InvalidInputError(f"torchvision has no model {name!r}; {did_you_mean(name, names())}")
+        raise InvalidInputError(f"torchvision has no model {name!r}. {did_you_mean(name, names())}")
     return models.get_model_weights(name)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from featstore.errors import StorageError
+from featstore.errors import FeatstoreError, StorageError
 
 PARTIAL = ".partial"
 
@@ -47,6 +49,54 @@ def write_durably(path: Path, buffers: Iterable[Any]) -> None:
         # On a full disk even this may fail; the sweep of the next writer takes it then.
         temporary.unlink(missing_ok=True)
         raise storage_error(error, path) from error
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a folder under a temporary name; it takes its own name when the block ends well.
+
+    Parameters
+    ----------
+    path
+        Final name.
+    replace
+        Whether a folder of this name gives way; without it, an existing one is an error.
+
+    Yields
+    ------
+    temporary
+        Does not exist yet; the block creates it.
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{_writer_mark()}{PARTIAL}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        yield temporary
+        _flush_tree(temporary)
+        if replace:
+            shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+        flush_folder(path.parent)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, FeatstoreError):
+            raise storage_error(error, path) from error
+        raise
+
+
+def _flush_tree(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_dir():
+            flush_folder(file)
+        else:
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    flush_folder(folder)
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:

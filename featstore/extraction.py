@@ -9,22 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featstore.commits import encode_json
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
 from featstore.durable import write_durably
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, UnreadableImageError
-from featstore.feed import PixelBatch, PixelFeed
+from featstore.feature import REQUEST
+from featstore.feature_task import FeatureTask
+from featstore.feed import PixelFeed
 from featstore.history import record
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
-from featstore.store import REQUEST, FeatureStore
-from featstore.writer import FeatureWriter
+from featstore.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,10 @@ def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool
     holds the library's version or the weight file's size and time, so that it cannot hide a
     change.
     """
-    return store.request(name) == json.loads(encode_json(request)) and store.feature(name).sealed
+    if name not in store.features:
+        return False
+    info = store.feature(name)
+    return info.sealed and info.request == json.loads(encode_json(request))
 
 
 def extract_features(
@@ -222,7 +223,7 @@ def extract_features(
         for name, encoder in encoders.items()
     }
     tasks = {
-        name: _FeatureTask(encoders[name], writer)
+        name: FeatureTask(encoders[name], writer)
         for name, writer in writers.items()
         if not writer.sealed
     }
@@ -271,56 +272,7 @@ def _refuse(unreadable: Mapping[int, str]) -> None:
     )
 
 
-class _FeatureTask:
-    """An encoder, its writer, and the shard that is being filled."""
-
-    def __init__(self, encoder: Encoder, writer: FeatureWriter) -> None:
-        self.encoder = encoder
-        self.writer = writer
-        self.pending = set(writer.pending())
-        self._block: NDArray[np.float32] | None = None
-        self._excluded: dict[int, str] = {}
-        self._limit: int | None = None
-
-    def needs(self, row: int) -> bool:
-        """Whether the shard that holds `row` is not committed yet."""
-        return row // self.writer.layout.shard_rows in self.pending
-
-    def take(self, batch: PixelBatch) -> None:
-        """Encode a batch, and commit the shard if this completes it."""
-        if not self.needs(batch.rows.start):
-            return
-        shard = batch.rows.start // self.writer.layout.shard_rows
-        rows = self.writer.layout.shard_range(shard)
-        if self._block is None:
-            self._block = np.empty((len(rows), self.writer.layout.dim), np.float32)
-        start = batch.rows.start - rows.start
-        pixels = batch.pixels[self.encoder.transform]
-        self._block[start : start + len(pixels)] = self._encode(pixels)
-        self._excluded.update(batch.unreadable)
-        if batch.rows.stop == rows.stop:
-            self.writer.put(shard, self._block, excluded=self._excluded)
-            self.pending.remove(shard)
-            self._block, self._excluded = None, {}
-
-    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode in pieces that fit into the device's memory, halving them where needed."""
-        while True:
-            size = self._limit or len(pixels)
-            try:
-                parts = [
-                    self.encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)
-                ]
-            except RuntimeError as error:
-                # torch.cuda.OutOfMemoryError, without importing torch for its name.
-                if "out of memory" not in str(error).lower() or size == 1:
-                    raise
-                self._limit = size // 2
-                continue
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _chunks(tasks: Sequence[_FeatureTask], n_rows: int, batch_size: int) -> Iterator[range]:
+def _chunks(tasks: Sequence[FeatureTask], n_rows: int, batch_size: int) -> Iterator[range]:
     """Yield the batches that some feature needs; none crosses the end of a shard."""
     if not tasks:
         return

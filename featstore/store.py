@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore._version import __version__
-from featstore.commits import Commit, encode_json, read_commits, read_manifest
-from featstore.durable import flush_folder, storage_error, write_durably
+from featstore.commits import encode_json
+from featstore.durable import new_folder, write_durably
 from featstore.errors import (
     CorruptStoreError,
     FeatureNotFoundError,
@@ -26,9 +24,8 @@ from featstore.errors import (
     NotSealedError,
     StoreNotFoundError,
 )
-from featstore.mapped import can_map, check_shards, map_shards
+from featstore.feature import FeatureInfo
 from featstore.samples import Samples, Target
-from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
 from featstore.suggest import did_you_mean
 from featstore.view import FeatureView, FusedView, View
@@ -39,38 +36,7 @@ if TYPE_CHECKING:
     from featstore.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
-#: File in a feature's folder that holds the request it was extracted by.
-REQUEST = "request.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-
-
-@dataclass(frozen=True)
-class FeatureInfo:
-    """A feature as it stands on disk.
-
-    Attributes
-    ----------
-    name, spec, layout
-        What it is and how its bytes lie.
-    sealed
-        Whether it is complete and readable.
-    committed_rows
-        Rows that are safe on disk.
-    excluded
-        Rows of the store without a readable image, with the reason.
-    """
-
-    name: str
-    spec: FeatureSpec
-    layout: ShardLayout
-    sealed: bool
-    committed_rows: int
-    excluded: Mapping[int, str]
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the values in bytes."""
-        return self.layout.rows * self.layout.row_bytes
 
 
 class FeatureStore:
@@ -147,7 +113,7 @@ class FeatureStore:
             "created_by": f"featstore {__version__}",
             "source": dict(source or {}),
         }
-        with _new_folder(path) as folder:
+        with new_folder(path) as folder:
             group = zarr.create_group(folder, zarr_format=3)
             samples.write(group.create_group("samples"))
             for name in ("features", "runs", "taxonomies"):
@@ -186,36 +152,7 @@ class FeatureStore:
         FeatureNotFoundError
             If there is none of this name.
         """
-        folder = self._member("features", name, "feature")
-        metadata = json.loads((folder / "zarr.json").read_bytes())
-        attributes = metadata["attributes"]["featstore"]
-        spec = FeatureSpec.from_json(attributes["spec"])
-        layout = ShardLayout.from_metadata(metadata, self.n_samples)
-        if layout is None:
-            raise CorruptStoreError(
-                f"{folder / 'zarr.json'} describes a layout that featstore never writes; "
-                "extract this feature again"
-            )
-        commits = self._commits(folder, attributes)
-        return FeatureInfo(
-            name=name,
-            spec=spec,
-            layout=layout,
-            sealed=attributes["sealed"],
-            committed_rows=sum(commit.rows for commit in commits),
-            excluded={row: why for commit in commits for row, why in commit.excluded.items()},
-        )
-
-    @staticmethod
-    def _commits(folder: Path, attributes: Mapping[str, Any]) -> list[Commit]:
-        if attributes["sealed"]:
-            return read_manifest(folder, attributes["manifest_digest"])
-        return list(read_commits(folder, attributes["spec_digest"]).values())
-
-    def request(self, name: str) -> dict[str, Any] | None:
-        """Return what was asked for when a feature was extracted; None if that is not known."""
-        path = self.feature_folder(name) / REQUEST
-        return json.loads(path.read_bytes()) if path.exists() else None
+        return FeatureInfo.read(self._member("features", name, "feature"), self.n_samples)
 
     def feature_folder(self, name: str) -> Path:
         """Folder of a feature, whether it exists or not."""
@@ -271,8 +208,7 @@ class FeatureStore:
         excluded = sorted({row for info in infos for row in info.excluded})
         rows = rows[~np.isin(rows, excluded)]
         blocks = [
-            FeatureView(info.name, info.spec, self._loader(info), self.samples.ids, rows)
-            for info in infos
+            FeatureView(info.name, info.spec, info.load, self.samples.ids, rows) for info in infos
         ]
         return blocks[0] if len(blocks) == 1 else FusedView(blocks)
 
@@ -317,19 +253,6 @@ class FeatureStore:
             )
         return info
 
-    def _loader(self, info: FeatureInfo) -> Any:
-        folder = self.feature_folder(info.name)
-
-        def load() -> NDArray[Any]:
-            if can_map(info.layout):
-                return map_shards(folder, info.layout)
-            import zarr
-
-            check_shards(folder, info.layout)
-            return np.asarray(zarr.open_array(folder, mode="r")[:])
-
-        return load
-
     # Runs and taxonomies
 
     @property
@@ -350,7 +273,7 @@ class FeatureStore:
     def save_run(self, run: ProbeRun) -> None:
         """Store a run under its name; an older one of the same name is replaced."""
         folder = self.path / "runs" / checked_name(run.name)
-        with _new_folder(folder, replace=True) as temporary:
+        with new_folder(folder, replace=True) as temporary:
             run.save(temporary)
 
     @property
@@ -405,20 +328,3 @@ def checked_name(name: str) -> str:
             "with a letter or digit"
         )
     return name
-
-
-@contextmanager
-def _new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Fill a folder under a temporary name; it takes its own name when the block ends well."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        yield temporary
-        if replace:
-            shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise storage_error(error, path) from error

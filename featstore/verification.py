@@ -11,9 +11,10 @@ import crc32c
 
 from featstore.commits import Commit, read_manifest
 from featstore.errors import FeatstoreError
+from featstore.feature import FeatureInfo
 from featstore.mapped import shard_path
 from featstore.samples import UNLABELLED, Target
-from featstore.store import FeatureInfo, FeatureStore
+from featstore.store import FeatureStore
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_fallback_reads_what_cannot_be_mapped(
 ) -> None:
     X = features(600, 8)
     store = new_store(600, x=X)
-    monkeypatch.setattr("featstore.store.can_map", lambda layout: False)
+    monkeypatch.setattr("featstore.feature.can_map", lambda layout: False)
     np.testing.assert_array_equal(store.view("x").array(), X.astype(np.float16))
 
 

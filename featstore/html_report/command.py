@@ -27,7 +27,7 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
         One line for a shell; None if the feature was not extracted by a command, or from
         images in memory.  Columns and separators of a table are left to the defaults.
     """
-    request = store.request(feature)
+    request = store.feature(feature).request
     source = store.attributes["source"]
     images = source.get("table") or source.get("root")
     if request is None or images is None:

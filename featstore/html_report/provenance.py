@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featstore.feature import FeatureInfo
 from featstore.history import environment, history
 from featstore.html_report.command import extract_command, probe_command
 from featstore.html_report.numbers import plural
 from featstore.run import ProbeRun
-from featstore.store import FeatureInfo, FeatureStore
+from featstore.store import FeatureStore
 from featstore.transform import Transform
 
 HISTORY_LINES = 50

@@ -138,7 +138,7 @@ MISMATCHES: dict[str, tuple[Callable[[State], Any], str, str]] = {
         r"choose one by \?key=: state_dict, state_dict_ema",
     ),
     "no-tensors": (lambda s: {"epoch": 3}, "", "holds no named tensors"),
-    "no-such-key": (lambda s: {"model": s}, "&key=modle", "no entry 'modle'; did you mean 'model'"),
+    "no-such-key": (lambda s: {"model": s}, "&key=modle", "no entry 'modle'. Did you mean model"),
     "unpicklable": (
         lambda s: {"state_dict": s, "args": fractions.Fraction(1, 2)},
         "",
@@ -171,7 +171,7 @@ def test_what_must_be_said(state: State, tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(InvalidInputError, match=r"say which architecture .*\?arch=resnet50"):
         load_encoder(f"checkpoint:{path}")
-    with pytest.raises(InvalidInputError, match="no architecture 'resnet17'; did you mean"):
+    with pytest.raises(InvalidInputError, match=r"no architecture 'resnet17'\. Did you mean"):
         load_encoder(f"checkpoint:{path}?arch=resnet17")
     with pytest.raises(WeightsError, match=r"there is no file '.*gone.pth'"):
         load_encoder(f"checkpoint:{tmp_path / 'gone.pth'}?arch=resnet18")

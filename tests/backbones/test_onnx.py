@@ -141,7 +141,7 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
     text.write_text("this is no graph")
     for source, settings, error, message in (
         (f"onnx:{path}", {}, InvalidInputError, "2 outputs; choose one: #features, #scaled"),
-        (f"onnx:{path}#featurs", {}, InvalidInputError, "did you mean 'features'.*List all by"),
+        (f"onnx:{path}#featurs", {}, InvalidInputError, "Did you mean features.*List all by"),
         (f"onnx:{path}?size=16#map", {}, InvalidInputError, "takes 8 x 8 pixels, not 16 x 16"),
         (f"onnx:{path}?seed=1#map", {}, InvalidInputError, "unknown option 'seed'"),
         (f"onnx:{path}?pool=cls#map", {}, InvalidInputError, "pool=cls does not fit"),

@@ -76,9 +76,9 @@ def test_absent_weights_say_the_way_out(hub: Path) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(InvalidInputError, match=r"no model 'resnet-50'; did you mean 'resnet50'"):
+    with pytest.raises(InvalidInputError, match=r"no model 'resnet-50'. Did you mean resnet50"):
         load_encoder("torchvision/resnet-50")
-    with pytest.raises(InvalidInputError, match=r"no weights 'IMAGENET1K_V9'; did you mean .*_V2"):
+    with pytest.raises(InvalidInputError, match=r"no weights 'IMAGENET1K_V9'. Did you mean .*_V2"):
         load_encoder("torchvision/resnet50@IMAGENET1K_V9")
 
 

@@ -1,0 +1,65 @@
+"""FeatureTask: one feature in the making — an encoder, its writer, and the shard being filled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.encoder import Encoder
+from featstore.feed import PixelBatch
+from featstore.writer import FeatureWriter
+
+
+class FeatureTask:
+    """Encodes batches, and commits a shard whenever one is full.
+
+    Parameters
+    ----------
+    encoder, writer
+        Of one feature.
+    """
+
+    def __init__(self, encoder: Encoder, writer: FeatureWriter) -> None:
+        self.encoder = encoder
+        self.writer = writer
+        self.pending = set(writer.pending())
+        self._block: NDArray[np.float32] | None = None
+        self._excluded: dict[int, str] = {}
+        self._limit: int | None = None
+
+    def needs(self, row: int) -> bool:
+        """Whether the shard that holds `row` is not committed yet."""
+        return row // self.writer.layout.shard_rows in self.pending
+
+    def take(self, batch: PixelBatch) -> None:
+        """Encode a batch, and commit the shard if this completes it."""
+        if not self.needs(batch.rows.start):
+            return
+        shard = batch.rows.start // self.writer.layout.shard_rows
+        rows = self.writer.layout.shard_range(shard)
+        if self._block is None:
+            self._block = np.empty((len(rows), self.writer.layout.dim), np.float32)
+        start = batch.rows.start - rows.start
+        pixels = batch.pixels[self.encoder.transform]
+        self._block[start : start + len(pixels)] = self._encode(pixels)
+        self._excluded.update(batch.unreadable)
+        if batch.rows.stop == rows.stop:
+            self.writer.put(shard, self._block, excluded=self._excluded)
+            self.pending.remove(shard)
+            self._block, self._excluded = None, {}
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode in pieces that fit into the device's memory, halving them where needed."""
+        while True:
+            size = self._limit or len(pixels)
+            try:
+                parts = [
+                    self.encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)
+                ]
+            except RuntimeError as error:
+                # torch.cuda.OutOfMemoryError, without importing torch for its name.
+                if "out of memory" not in str(error).lower() or size == 1:
+                    raise
+                self._limit = size // 2
+                continue
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
