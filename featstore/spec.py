@@ -42,9 +42,11 @@ class BackboneSpec:
     weights_digest
         Sha256 of the weights' content (names, dtypes, shapes and bytes of all tensors).
     layer
-        The module or graph output whose activation is taken; ``"head"`` input by default.
+        The module or tensor whose activation is taken; ``"penultimate"``, the input of the
+        classification head, by default.
     pooling
-        How positions become one vector: ``"none"``, ``"cls"``, ``"mean"`` or ``"cls+mean"``.
+        How positions become one vector: ``"none"``, ``"cls"``, ``"mean"``, ``"cls+mean"`` or
+        ``"flatten"``; with the number of prefix tokens where it is unusual.
     dim
         Length of the feature vector.
     """

@@ -19,7 +19,7 @@ def make_spec(
         architecture="test/net",
         weights="none",
         weights_digest=weights * 64,
-        layer="head",
+        layer="penultimate",
         pooling="none",
         dim=dim,
     )
