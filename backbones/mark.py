@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
+from featstore.backbones.load import ENTRY_POINTS
 from featstore.backbones.source import parse_source
 
-_LIBRARIES = ("torch", "torchvision", "timm", "onnxruntime")
+_LIBRARIES = ("featstore", "pillow", "numpy", "torch", "torchvision", "timm", "onnx", "onnxruntime")
 
 
 def mark(source: str) -> dict[str, str]:
@@ -20,7 +21,8 @@ def mark(source: str) -> dict[str, str]:
     Returns
     -------
     mark
-        Versions of the libraries; size and modification time of a weight file.
+        Versions of the libraries; size and modification time of a weight file (for ONNX of all
+        files in its folder).
 
     Examples
     --------
@@ -35,6 +37,13 @@ def mark(source: str) -> dict[str, str]:
             continue
     parsed = parse_source(source)
     if parsed.is_file and Path(parsed.model).exists():
-        status = Path(parsed.model).stat()
-        found["file"] = f"{status.st_size} bytes, modified {status.st_mtime_ns}"
+        path = Path(parsed.model)
+        # An ONNX graph may keep its weights in files beside it.
+        files = sorted(path.parent.iterdir()) if parsed.kind == "onnx" else [path]
+        for file in files:
+            status = file.stat()
+            found[file.name] = f"{status.st_size} bytes, modified {status.st_mtime_ns}"
+    for plugin in metadata.entry_points(group=ENTRY_POINTS, name=parsed.kind):
+        if plugin.dist is not None:
+            found[plugin.dist.name] = plugin.dist.version
     return found

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Classes to list as most improved and most harmed.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
+)
 @json_option
 def command(store: Path, a: str, b: str, limit: int, seed: int, as_json: bool) -> None:
     """Say whether run B is better than run A, by how much, and for which classes.

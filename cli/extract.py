@@ -89,7 +89,9 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     show_default=True,
     help="Share of each class that becomes the test split where the images come without splits.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the hold-out.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the hold-out."
+)
 @json_option
 def command(images: Path, backbones: tuple[str, ...], out: Path, **options: Any) -> None:
     """Turn IMAGES (a folder, or a CSV / Parquet table) into features in a Zarr store.

@@ -65,6 +65,10 @@ class Commands(click.Group):
         except FeatstoreError as error:
             click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             ctx.exit(2)
+        except (OSError, MemoryError) as error:
+            what = str(error) or "out of memory"
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {what}", err=True)
+            ctx.exit(2)
         except KeyboardInterrupt:
             click.echo(
                 "\ninterrupted; what was committed is kept. Run the same command again to go on.",

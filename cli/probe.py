@@ -39,7 +39,9 @@ from featstore.errors import InvalidInputError
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
 @click.option("--val", help="Split to choose C or k on [default: val, else a share of train].")
 @click.option("--test", help="Split to report on [default: test, else val].")
-@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option(
     "--engine",
@@ -68,7 +70,8 @@ def command(
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
-    runs = [probe(opened, names, **options) for names in _choices(opened.features, features, fuse)]
+    sealed = [name for name in opened.features if opened.feature(name).sealed]
+    runs = [probe(opened, names, **options) for names in _choices(sealed, features, fuse)]
     if as_json:
         documents = [
             {
@@ -95,7 +98,9 @@ def _choices(known: list[str], features: str | None, fuse: str | None) -> list[l
     if features:
         return [[features]]
     if not known:
-        raise InvalidInputError("the store has no features yet; run `featstore extract` first")
+        raise InvalidInputError(
+            "the store has no complete features yet; run `featstore extract` first"
+        )
     return [[name] for name in known]
 
 

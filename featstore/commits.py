@@ -98,9 +98,12 @@ def read_manifest(folder: Path, digest: str) -> list[Commit]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise CorruptStoreError(f"{path} is missing; extract this feature again") from None
+        raise CorruptStoreError(
+            f"{path} is missing; remove the feature (featstore rm) and extract it again"
+        ) from None
     if manifest_digest(content) != digest:
         raise CorruptStoreError(
-            f"{path} is not the manifest this feature was sealed with; extract it again"
+            f"{path} is not the manifest this feature was sealed with; remove it "
+            "(featstore rm) and extract it again"
         )
     return [Commit.from_json(fields) for fields in json.loads(content)["shards"]]

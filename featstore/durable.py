@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from featstore.errors import FeatstoreError, StorageError
 
 PARTIAL = ".partial"
+_COUNTER = itertools.count()
 
 
 def write_durably(path: Path, buffers: Iterable[Any]) -> None:
@@ -46,8 +48,9 @@ def write_durably(path: Path, buffers: Iterable[Any]) -> None:
         temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
-        # On a full disk even this may fail; the sweep of the next writer takes it then.
-        temporary.unlink(missing_ok=True)
+        # On a failing disk even this may fail; the sweep of the next writer takes it then.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise storage_error(error, path) from error
 
 
@@ -78,8 +81,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         yield temporary
         _flush_tree(temporary)
-        if replace:
-            shutil.rmtree(path, ignore_errors=True)
+        if replace and path.exists():
+            remove_folder(path)
         temporary.replace(path)
         flush_folder(path.parent)
     except BaseException as error:
@@ -87,6 +90,17 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         if isinstance(error, OSError) and not isinstance(error, FeatstoreError):
             raise storage_error(error, path) from error
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; for every reader it is gone at once, however long the rest takes."""
+    grave = folder.with_name(f".{folder.name}.{_writer_mark()}{PARTIAL}")
+    try:
+        folder.replace(grave)
+        flush_folder(folder.parent)
+        shutil.rmtree(grave)
+    except OSError as error:
+        raise storage_error(error, folder) from error
 
 
 def _flush_tree(folder: Path) -> None:
@@ -126,11 +140,15 @@ def flush_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files below `folder` whose writer on this machine is dead."""
-    for leftover in folder.rglob(f"*{PARTIAL}"):
-        host, _, process = leftover.name.removesuffix(PARTIAL).rpartition(".")[2].rpartition("-")
+    """Remove temporary files and folders below `folder` whose writer on this machine is dead."""
+    for leftover in list(folder.rglob(f"*{PARTIAL}")):
+        mark = leftover.name.removesuffix(PARTIAL).rpartition(".")[2]
+        host, process = mark.rsplit("-", 2)[:2] if mark.count("-") >= 2 else ("", "")
         if host == _host() and process.isdigit() and not _alive(int(process)):
-            leftover.unlink(missing_ok=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def _host() -> str:
@@ -138,7 +156,7 @@ def _host() -> str:
 
 
 def _writer_mark() -> str:
-    return f"{_host()}-{os.getpid()}"
+    return f"{_host()}-{os.getpid()}-{next(_COUNTER)}"
 
 
 def _alive(process: int) -> bool:

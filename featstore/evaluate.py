@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -21,11 +23,12 @@ from featstore.registry import probe as probe_class
 from featstore.run import Head, ProbeRun, RunConfig
 from featstore.samples import Target
 from featstore.scaling import BlockScaling, ScalingKind
-from featstore.search import Trial, search
+from featstore.search import Trial, best_trial, search
 from featstore.spec import digest
-from featstore.store import FeatureStore
+from featstore.store import FeatureStore, checked_name
 from featstore.view import View
 
+_NAME_LENGTH = 120
 _DEFAULT_PRESET = {"logistic": "logistic", "knn": "dinov2-knn"}
 
 
@@ -99,6 +102,8 @@ def probe(
     """
     protocol = _protocol(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
+    if name is not None:
+        checked_name(name)
     target_name, labels = store.target(target)
     test_split, val_split = _splits(store, train, val, test)
     train_part = labelled_part(store, names, labels, train)
@@ -115,7 +120,7 @@ def probe(
         else:
             fit_part, choose_part, selected_on = train_part, val_part, str(val_split)
         trials = _select(estimator, protocol, labels, fit_part, choose_part, scaling)
-        chosen = max(trials, key=lambda trial: (trial.score, -trial.value)).value
+        chosen = best_trial(trials).value
 
     train_split = train
     if val_part is not None and val_split != test_split:
@@ -128,7 +133,7 @@ def probe(
     config = RunConfig(
         features=tuple(names),
         spec_digests=tuple(block.spec.digest for block in train_part.view.blocks),
-        dim=train_part.view.shape[1],
+        dims=tuple(block.shape[1] for block in train_part.view.blocks),
         target=target_name,
         probe=protocol.probe,
         preset=protocol.name,
@@ -170,8 +175,10 @@ def _protocol(probe: str | None, name: str | None, value: float | None) -> Prese
         )
     if value is None:
         return chosen
-    if value <= 0:
-        raise InvalidInputError(f"C and k are positive, got {value:g}")
+    if not 0 < value < math.inf:
+        raise InvalidInputError(f"C and k are positive and finite, got {value:g}")
+    if chosen.probe == "knn" and value != int(value):
+        raise InvalidInputError(f"k is a whole number, got {value:g}")
     return dataclasses.replace(chosen, values=(value,))
 
 
@@ -184,6 +191,11 @@ def _splits(
         test = next((split for split in ("test", "val") if split in known), "test")
     if val is None and "val" in known and test != "val" and train != "val":
         val = "val"
+    if val == train:
+        raise InvalidInputError(
+            f"{train!r} cannot choose hyper-parameters for a probe that is trained on it; leave "
+            "--val out to have a share of it set aside"
+        )
     if train == test:
         raise InvalidInputError(
             f"the probe would be tested on the rows it is trained on ({train!r}); choose another "
@@ -292,10 +304,12 @@ def _head(estimator: Any, blocks: BlockScaling) -> Head | None:
     if not hasattr(estimator, "coef_"):
         return None
     classes = np.asarray(estimator.classes_)
-    return Head(estimator.coef_, estimator.intercept_, classes, blocks.mean, blocks.scale)
+    return Head(estimator.coef_, estimator.intercept_, classes, blocks)
 
 
 def _run_name(config: RunConfig) -> str:
     """Equal configurations get equal names; different ones differ in their last letters."""
-    fused = "+".join(config.features)
-    return f"{config.preset}-{fused}-{config.target}-{digest(dataclasses.asdict(config))[:6]}"
+    words = f"{config.preset}-{'+'.join(config.features)}-{config.target}"
+    # A target may be called what no folder can; the digest tells shortened names apart.
+    words = re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)[:_NAME_LENGTH]
+    return f"{words}-{digest(dataclasses.asdict(config))[:6]}"

@@ -234,7 +234,7 @@ def extract_features(
     excluded: dict[int, str] = {}
     with (
         progress_bar("extract", total, unit="images", shown=progress) as advance,
-        PixelFeed(dataset, transforms, batch_size=batch_size, workers=workers) as feed,
+        PixelFeed(dataset, transforms, workers=workers) as feed,
     ):
         for batch in feed.batches(chunks):
             if batch.unreadable and on_error == "raise":

@@ -91,12 +91,20 @@ class FeatureInfo:
         CorruptStoreError
             If the metadata are not what featstore writes.
         """
+        try:
+            return cls._read(folder, rows)
+        except FileNotFoundError:
+            # Sealed between our look at the metadata and at the markers: they are in one now.
+            return cls._read(folder, rows)
+
+    @classmethod
+    def _read(cls, folder: Path, rows: int) -> FeatureInfo:
         metadata = json.loads((folder / "zarr.json").read_bytes())
         layout = ShardLayout.from_metadata(metadata, rows)
         if layout is None:
             raise CorruptStoreError(
                 f"{folder / 'zarr.json'} describes a layout that featstore never writes; "
-                "extract this feature again"
+                "remove the feature (featstore rm) and extract it again"
             )
         attributes = metadata["attributes"]["featstore"]
         if attributes["sealed"]:

@@ -47,8 +47,6 @@ class PixelFeed:
         Where the images are.
     transforms
         Each image is decoded once and cut to size for each of these.
-    batch_size
-        Images per batch at most.
     workers
         Decoding threads; the number of cores by default.
     depth
@@ -60,7 +58,6 @@ class PixelFeed:
         dataset: Dataset,
         transforms: Sequence[Transform],
         *,
-        batch_size: int,
         workers: int | None = None,
         depth: int = 3,
     ) -> None:
@@ -69,10 +66,7 @@ class PixelFeed:
         self._threads = ThreadPoolExecutor(
             workers or available_cores(), thread_name_prefix="decode"
         )
-        self._ring = deque(
-            {t: np.empty((batch_size, t.size, t.size, 3), np.uint8) for t in self._transforms}
-            for _ in range(depth)
-        )
+        self._depth = depth
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +84,17 @@ class PixelFeed:
 
         A batch's pixels are valid until the next one is asked for.
         """
+        longest = max(map(len, rows), default=0)
+        ring = deque(
+            {t: np.empty((longest, t.size, t.size, 3), np.uint8) for t in self._transforms}
+            for _ in range(self._depth)
+        )
         ahead = iter(rows)
         flying: deque[tuple[range, dict[Transform, NDArray[np.uint8]], list[Future[str | None]]]]
         flying = deque()
         while True:
-            while self._ring and (chunk := next(ahead, None)) is not None:
-                buffers = self._ring.popleft()
+            while ring and (chunk := next(ahead, None)) is not None:
+                buffers = ring.popleft()
                 futures = [
                     self._threads.submit(self._fill, row, i, buffers) for i, row in enumerate(chunk)
                 ]
@@ -109,7 +108,7 @@ class PixelFeed:
                 pixels={t: pixels[: len(chunk)] for t, pixels in buffers.items()},
                 unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
             )
-            self._ring.append(buffers)
+            ring.append(buffers)
 
     def _fill(
         self, row: int, position: int, buffers: Mapping[Transform, NDArray[np.uint8]]

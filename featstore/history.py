@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ HISTORY = "history.jsonl"
 _PACKAGES = (
     "featstore",
     "numpy",
+    "pillow",
     "torch",
     "torchvision",
     "timm",
@@ -43,7 +45,8 @@ def environment() -> dict[str, Any]:
 def record(store: Path, action: str, **details: Any) -> None:
     """Append one line to the store's history."""
     line = json.dumps({"action": action, **details, **environment()}, ensure_ascii=False)
-    with (store / HISTORY).open("a", encoding="utf-8") as file:
+    # What was done is done: a full disk must not turn it into a failure.
+    with suppress(OSError), (store / HISTORY).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 

@@ -16,7 +16,8 @@ from featstore.samples import Samples
 class HoldOut:
     """A stratified hold-out drawn by hashing ids.
 
-    Each class gives `fraction` of its samples, at least one where it has two.  Which ones
+    Each class gives `fraction` of its samples to the test split, but at least one where it has
+    two, and never all.  Which ones
     depends on the ids and the seed alone: not on the order of files, the machine or other
     classes, so adding a class moves nobody.
 
@@ -56,6 +57,7 @@ class HoldOut:
         splits = np.full(len(samples), "train", dtype="<U5")
         for stratum in np.unique(strata):
             rows = np.flatnonzero(strata == stratum)
-            n_test = max(math.floor(self.fraction * len(rows) + 0.5), min(len(rows) - 1, 1))
+            wanted = math.floor(self.fraction * len(rows) + 0.5)
+            n_test = min(max(wanted, 1), len(rows) - 1)
             splits[rows[np.argsort(keys[rows], kind="stable")][:n_test]] = "test"
         return samples.with_splits(splits)

@@ -12,6 +12,7 @@ PIL images, bit for bit; nothing here needs torch.  Rules where peers differ:
 
 from __future__ import annotations
 
+import errno
 import os
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +33,10 @@ _FILTERS: dict[Interpolation, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+#: Too many open files, a failing disk: the image may be fine, and must not be excluded for it.
+_NO_FAULT_OF_THE_IMAGE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)
+#: Of a resized image before its crop; only extreme aspect ratios come near.
+_MOST_PIXELS = 1 << 27
 
 
 def load_pixels(source: ImageSource, transform: Transform) -> NDArray[np.uint8]:
@@ -75,6 +80,11 @@ def decode(source: ImageSource) -> Image.Image:
             return _rgb(image)
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno in _NO_FAULT_OF_THE_IMAGE:
+            raise
+        reason = _reason(source, error)
+        raise UnreadableImageError(f"cannot read image {_label(source)}: {reason}") from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged data
         reason = _reason(source, error)
         raise UnreadableImageError(f"cannot read image {_label(source)}: {reason}") from error
@@ -163,6 +173,11 @@ def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise UnreadableImageError(
+            f"an image of {image.width} x {image.height} pixels would be resized to "
+            f"{size[0]} x {size[1]}; crop it"
+        )
     return image if image.size == size else image.resize(size, resampling)
 
 

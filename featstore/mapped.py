@@ -69,13 +69,13 @@ def check_shards(folder: Path, layout: ShardLayout) -> None:
                 if size != layout.file_bytes(shard):
                     raise CorruptStoreError(
                         f"{path} has {size} bytes instead of {layout.file_bytes(shard)}; "
-                        "run `featstore verify`, then extract this feature again"
+                        "remove the feature (featstore rm) and extract it again"
                     )
                 file.seek(-layout.index_bytes, os.SEEK_END)
                 layout.check_index(shard, file.read())
         except FileNotFoundError:
             raise CorruptStoreError(
-                f"{path} is missing; run `featstore verify`, then extract this feature again"
+                f"{path} is missing; remove the feature (featstore rm) and extract it again"
             ) from None
 
 

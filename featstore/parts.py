@@ -82,13 +82,28 @@ def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray
     """
     rng = np.random.default_rng(seed)
     strata = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
+    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    shares = _whole_shares(fraction * counts, most=counts - 1)
+    # Of the rows in random order, the first ones of each class.
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(codes[order], kind="stable")]
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    rank = np.arange(len(labels)) - starts
     chosen = np.zeros(len(labels), bool)
-    for stratum in np.unique(strata):
-        rows = rng.permutation(np.flatnonzero(strata == stratum))
-        chosen[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    chosen[order[rank < np.repeat(shares, counts)]] = True
     if not chosen.any():
         raise InvalidInputError(
             f"{len(labels)} training rows are too few to set {fraction:.0%} aside for choosing "
             "C or k; give a fixed value (--value) or a validation split"
         )
     return chosen
+
+
+def _whole_shares(shares: NDArray[np.floating], *, most: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Round shares to whole numbers with the right total: the largest remainders go up."""
+    whole: NDArray[np.intp] = np.minimum(np.floor(shares).astype(np.intp), most)
+    remainders = np.where(whole < most, shares - whole, -1.0)
+    missing = round(float(shares.sum())) - int(whole.sum())
+    up = np.argsort(-remainders, kind="stable")[: max(missing, 0)]
+    whole[up[remainders[up] >= 0]] += 1
+    return whole

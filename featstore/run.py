@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
+from featstore.scaling import BlockScaling
 from featstore.strings import pack, unpack
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class RunConfig:
     ----------
     features, spec_digests
         The feature blocks in order, and what exactly they were.
-    dim
-        Length of the (fused) feature vector.
+    dims
+        Dimensions of the feature blocks.
     target
         Label column.
     probe, preset
@@ -52,7 +53,7 @@ class RunConfig:
 
     features: tuple[str, ...]
     spec_digests: tuple[str, ...]
-    dim: int
+    dims: tuple[int, ...]
     target: str
     probe: str
     preset: str
@@ -65,6 +66,11 @@ class RunConfig:
     n_train: int
     n_test: int
     seed: int
+
+    @property
+    def dim(self) -> int:
+        """Length of the (fused) feature vector."""
+        return sum(self.dims)
 
     @property
     def selected_on_test(self) -> bool:
@@ -82,15 +88,14 @@ class Head:
         Shape (c, d) and (c,), or (1, d) and (1,) for two classes.
     classes
         Class codes of the rows of `coef`.
-    mean, scale
-        Of `featstore.scaling.BlockScaling`, shape (d,).
+    scaling
+        What its inputs have to go through first.
     """
 
     coef: NDArray[np.floating]
     intercept: NDArray[np.floating]
     classes: NDArray[np.integer]
-    mean: NDArray[np.floating]
-    scale: NDArray[np.floating]
+    scaling: BlockScaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +177,13 @@ class ProbeRun:
             "seen": predictions.seen.astype(np.uint8),
         }
         if self.head is not None:
-            fields = dataclasses.fields(self.head)
-            columns |= {f"head_{f.name}": getattr(self.head, f.name) for f in fields}
+            columns |= {
+                "head_coef": self.head.coef,
+                "head_intercept": self.head.intercept,
+                "head_classes": self.head.classes,
+                "head_mean": self.head.scaling.mean,
+                "head_scale": self.head.scaling.scale,
+            }
         for name, values in columns.items():
             group.create_array(name, data=values)
         group.attrs["run"] = {
@@ -197,9 +207,19 @@ class ProbeRun:
         truth = columns["truth"]
         head = None
         if "head_coef" in columns:
-            head = Head(**{f.name: columns[f"head_{f.name}"] for f in dataclasses.fields(Head)})
+            head = Head(
+                coef=columns["head_coef"],
+                intercept=columns["head_intercept"],
+                classes=columns["head_classes"],
+                scaling=BlockScaling(
+                    kind=fields["config"]["scaling"],
+                    dims=tuple(fields["config"]["dims"]),
+                    mean=columns["head_mean"],
+                    scale=columns["head_scale"],
+                ),
+            )
         config = dict(fields["config"])
-        for key in ("features", "spec_digests"):
+        for key in ("features", "spec_digests", "dims"):
             config[key] = tuple(config[key])
         return cls(
             name=fields["name"],

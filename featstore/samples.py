@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +108,11 @@ class Samples:
         for name, length in lengths.items():
             if length != n:
                 raise InvalidInputError(f"{name} has {length} entries for {n} samples")
+        for name in self.targets:
+            if not name or name.startswith((".", "__")) or "/" in name or name == "zarr.json":
+                raise InvalidInputError(
+                    f"a target cannot be called {name!r}: no slash, no dot or __ in front"
+                )
         if len(np.unique(self.ids)) != n:
             unique, counts = np.unique(self.ids, return_counts=True)
             repeated = unique[counts > 1]
@@ -118,7 +124,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Sha256 of ids and content marks in order: what a feature's rows depend on."""
         ids, offsets = pack(self.ids)
@@ -128,17 +134,26 @@ class Samples:
             content.update(self.marks.astype("<u8").tobytes())
         return content.hexdigest()
 
-    @property
+    @cached_property
+    def labels_digest(self) -> str:
+        """Sha256 of splits and labels: what a probe's numbers depend on beside the features."""
+        content = hashlib.sha256("\0".join(self.splits.tolist()).encode())
+        for name, target in self.targets.items():
+            content.update("\0".join([name, target.kind, *target.classes]).encode())
+            content.update(target.codes.astype("<i4").tobytes())
+        return content.hexdigest()
+
+    @cached_property
     def split_names(self) -> tuple[str, ...]:
         """Names of the splits that have samples, in order of first appearance."""
-        return tuple(str(name) for name in dict.fromkeys(self.splits) if name)
+        return tuple(name for name in dict.fromkeys(self.splits.tolist()) if name)
 
     def write(self, group: Any) -> None:
         """Write into an empty Zarr group."""
         ids, offsets = pack(self.ids)
         names = self.split_names
         code = {name: i for i, name in enumerate(names)}
-        splits = np.asarray([code.get(name, UNLABELLED) for name in self.splits], np.int8)
+        splits = np.asarray([code.get(name, UNLABELLED) for name in self.splits], np.int16)
         group.create_array("ids", data=ids, chunks=(_chunk(len(ids)),))
         group.create_array("id_offsets", data=offsets, chunks=(_chunk(len(offsets)),))
         group.create_array("split", data=splits, chunks=(_chunk(len(splits)),))
@@ -152,7 +167,12 @@ class Samples:
             targets.create_array(name, data=codes, chunks=chunks)
             targets[name].attrs.update({"kind": target.kind, "classes": list(target.classes)})
         group.attrs.update(
-            {"n_samples": len(self), "digest": self.digest, "targets": list(self.targets)}
+            {
+                "n_samples": len(self),
+                "digest": self.digest,
+                "labels_digest": self.labels_digest,
+                "targets": list(self.targets),
+            }
         )
 
     @classmethod
@@ -215,7 +235,14 @@ class Samples:
 
 def relative_id(path: Path, root: Path) -> str:
     """Return the id of a file: its path below `root`, with ``/`` on every system."""
-    return path.relative_to(root).as_posix()
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"the name of {name!r} is not valid UTF-8; rename the file"
+        ) from None
+    return name
 
 
 def _chunk(length: int) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from featstore.errors import InvalidInputError
+
 #: The CLIP paper's resolution, in steps per decade.
 _STEPS_PER_DECADE = 8
 
@@ -17,6 +19,23 @@ class Trial:
 
     value: float
     score: float
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the highest score, of equal ones that with the smallest value.
+
+    Raises
+    ------
+    InvalidInputError
+        If no score is defined.
+    """
+    scored = [trial for trial in trials if not math.isnan(trial.score)]
+    if not scored:
+        raise InvalidInputError(
+            "the validation rows cannot tell values apart: no score is defined (no positives?); "
+            "fix the value with --value, or choose another --val split"
+        )
+    return max(scored, key=lambda trial: (trial.score, -trial.value))
 
 
 def search(
@@ -57,6 +76,6 @@ def search(
         step = math.log10(ordered[1] / ordered[0])
         while step > 1 / _STEPS_PER_DECADE:
             step /= 2
-            best = max(trials, key=lambda trial: (trial.score, -trial.value)).value
+            best = best_trial(trials).value
             trials += score([best * 10**-step, best * 10**step])
     return sorted(trials, key=lambda trial: trial.value)

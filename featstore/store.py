@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from featstore._version import __version__
 from featstore.commits import encode_json
-from featstore.durable import new_folder, write_durably
+from featstore.durable import new_folder, remove_folder, write_durably
 from featstore.errors import (
     CorruptStoreError,
     FeatureNotFoundError,
@@ -165,9 +164,7 @@ class FeatureStore:
     def delete_feature(self, name: str) -> None:
         """Remove a feature and free its space."""
         folder = self._member("features", name, "feature")
-        # Without its zarr.json it is gone for every reader, also if the rest takes a while.
-        (folder / "zarr.json").unlink()
-        shutil.rmtree(folder)
+        remove_folder(folder)
 
     def view(
         self,
@@ -198,12 +195,13 @@ class FeatureStore:
             If a feature or the split does not exist.
         NotSealedError
             If a feature's extraction is not finished.
+        InvalidInputError
+            If `rows` are not rows of the store, or a feature is named twice.
         """
         names = [features] if isinstance(features, str) else list(features)
-        if not names:
-            raise InvalidInputError("name at least one feature")
-        if rows is None:
-            rows = self.rows(split)
+        if not names or len(set(names)) < len(names):
+            raise InvalidInputError(f"name at least one feature, each once; got {names}")
+        rows = self.rows(split) if rows is None else self._checked_rows(rows)
         infos = [self._sealed(name) for name in names]
         excluded = sorted({row for info in infos for row in info.excluded})
         rows = rows[~np.isin(rows, excluded)]
@@ -211,6 +209,23 @@ class FeatureStore:
             FeatureView(info.name, info.spec, info.load, self.samples.ids, rows) for info in infos
         ]
         return blocks[0] if len(blocks) == 1 else FusedView(blocks)
+
+    def _checked_rows(self, rows: NDArray[Any]) -> NDArray[np.intp]:
+        given = np.asarray(rows)
+        if given.dtype == bool and given.shape == (self.n_samples,):
+            return np.flatnonzero(given)
+        if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
+            raise InvalidInputError(
+                f"rows must be row numbers, or a mask of {self.n_samples}; got {given.dtype} of "
+                f"shape {given.shape}"
+            )
+        outside = given[(given < 0) | (given >= self.n_samples)]
+        if len(outside):
+            raise InvalidInputError(
+                f"{len(outside)} of {len(given)} rows are not rows of the store, which has "
+                f"{self.n_samples}: e.g. {outside[0]}"
+            )
+        return given.astype(np.intp)
 
     def rows(self, split: str | None = None) -> NDArray[np.intp]:
         """Return the rows of a split (all for None), ascending, shape (n,)."""
@@ -248,8 +263,8 @@ class FeatureStore:
             )
         if info.spec.samples_digest != self.samples.digest:
             raise CorruptStoreError(
-                f"feature {name!r} was computed for other rows than {self.path} has; extract it "
-                "again"
+                f"feature {name!r} was computed for other rows than {self.path} has; remove it "
+                f"(featstore rm {self.path} {name}) and extract it again"
             )
         return info
 
@@ -268,7 +283,7 @@ class FeatureStore:
 
     def delete_run(self, name: str) -> None:
         """Remove a run."""
-        shutil.rmtree(self._member("runs", name, "run"))
+        remove_folder(self._member("runs", name, "run"))
 
     def save_run(self, run: ProbeRun) -> None:
         """Store a run under its name; an older one of the same name is replaced."""

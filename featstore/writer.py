@@ -22,7 +22,7 @@ from featstore.commits import (
 )
 from featstore.durable import flush_folder, storage_error, sweep, write_durably
 from featstore.errors import InvalidInputError, SpecMismatchError
-from featstore.mapped import shard_path
+from featstore.mapped import check_shards, shard_path
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
 
@@ -61,6 +61,11 @@ class FeatureWriter:
             metadata = json.loads((folder / "zarr.json").read_bytes())
             attributes = metadata["attributes"]["featstore"]
             stored = FeatureSpec.from_json(attributes["spec"])
+            started_over = not attributes["sealed"] and not read_commits(folder, stored.digest)
+            if stored.digest != spec.digest and started_over:
+                self.sealed = False
+                self._start()
+                return
             if stored.digest != spec.digest:
                 lines = "\n  ".join(stored.differences(spec))
                 raise SpecMismatchError(
@@ -81,6 +86,8 @@ class FeatureWriter:
         sweep(folder)
 
     def _start(self) -> None:
+        # What a deleted feature may have left behind must not count for this one.
+        shutil.rmtree(self.folder, ignore_errors=True)
         try:
             (self.folder / COMMITS).mkdir(parents=True, exist_ok=True)
             flush_folder(self.folder.parent)
@@ -118,10 +125,15 @@ class FeatureWriter:
         Raises
         ------
         InvalidInputError
-            If the shape is wrong, a value is not finite, or it overflows the stored dtype.
+            If the shape is wrong, a value is not finite, it overflows the stored dtype, or the
+            feature has been sealed, perhaps by another process.
         StorageError
             If the disk refuses; the shard is then not committed.
         """
+        if self._sealed_on_disk():
+            raise InvalidInputError(
+                f"feature {self.folder.name!r} is complete and cannot be written any more"
+            )
         rows = self.layout.shard_range(shard)
         excluded = dict(excluded or {})
         if block.shape != (len(rows), self.layout.dim):
@@ -182,8 +194,11 @@ class FeatureWriter:
         ------
         InvalidInputError
             If shards are missing.
+        CorruptStoreError
+            If a committed shard's file is not there, or of another size.
         """
-        if self.sealed:
+        if self.sealed or self._sealed_on_disk():
+            self.sealed = True
             return
         commits = read_commits(self.folder, self.spec.digest)
         missing = self.layout.n_shards - len(commits)
@@ -192,6 +207,7 @@ class FeatureWriter:
                 f"feature {self.folder.name!r} cannot be sealed: {missing} of "
                 f"{self.layout.n_shards} shards are missing; run the extraction again"
             )
+        check_shards(self.folder, self.layout)
         shards = [commits[i].to_json() for i in range(self.layout.n_shards)]
         manifest = encode_json({"spec_digest": self.spec.digest, "shards": shards})
         write_durably(self.folder / MANIFEST, [manifest])
@@ -200,4 +216,8 @@ class FeatureWriter:
             seal={"sealed": True, "manifest_digest": manifest_digest(manifest)},
         )
         self.sealed = True
-        shutil.rmtree(self.folder / COMMITS)
+        shutil.rmtree(self.folder / COMMITS, ignore_errors=True)
+
+    def _sealed_on_disk(self) -> bool:
+        metadata = json.loads((self.folder / "zarr.json").read_bytes())
+        return bool(metadata["attributes"]["featstore"]["sealed"])

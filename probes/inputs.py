@@ -130,7 +130,8 @@ class Targets:
             raise InvalidInputError(f"X has {n_samples} rows and y {len(labels)}: they must match")
         if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
             raise InvalidInputError("y contains NaN or infinity; drop the rows without a label")
-        if labels.ndim == 2 and labels.shape[1] > 1:
+        # scikit-learn's column vector of classes is no indicator; a bool matrix always is.
+        if labels.ndim == 2 and (labels.shape[1] > 1 or labels.dtype == bool):
             if not ((labels == 0) | (labels == 1)).all():
                 raise InvalidInputError(
                     f"a 2-D y of shape {labels.shape} must be an indicator of 0 and 1; "

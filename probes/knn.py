@@ -207,8 +207,9 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
         ks = [int(k) for k in values]
         deepest = clone(self).set_params(k=max(ks)).fit(X, y)
         self.classes_ = deepest.classes_
-        for k, proba in zip(ks, deepest.predict_proba_grid(queries, ks), strict=True):
-            yield float(k), proba
+        neighbours, similarities = deepest.kneighbors(queries)
+        for k in ks:
+            yield float(k), deepest.votes(neighbours, similarities, k)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

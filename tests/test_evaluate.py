@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from featstore.errors import (
     InvalidInputError,
     NotSealedError,
 )
+from featstore.parts import draw_validation
 from featstore.presets import PRESETS
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
@@ -252,3 +254,73 @@ def test_comparing_runs_of_other_targets_is_refused(store: FeatureStore) -> None
     b = fs.probe(store, "pixels", target="tags", value=0.1, n_boot=0, save=False)
     with pytest.raises(InvalidInputError, match="only runs of one target"):
         fs.compare(a, b)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"val": "train"}, "cannot choose hyper-parameters"),
+        ({"probe": "knn", "value": 2.7}, "k is a whole number, got 2.7"),
+        ({"value": float("nan")}, "positive and finite"),
+        ({"value": float("inf")}, "positive and finite"),
+        ({"name": "bad name"}, "cannot be used as a name"),
+    ],
+)
+def test_more_bad_arguments(store: FeatureStore, arguments: dict[str, Any], match: str) -> None:
+    with pytest.raises(InvalidInputError, match=match):
+        fs.probe(store, "pixels", **arguments)
+
+
+def store_of(path: Path, target: Target, splits: np.ndarray) -> FeatureStore:
+    X, _ = digits()
+    ids = np.asarray([str(i) for i in range(len(splits))])
+    store = FeatureStore.create(path, Samples(ids, splits, {"my target": target}))
+    fill(store, "pixels", X[: len(splits)])
+    return store
+
+
+def test_validation_rows_without_positives_choose_nothing(tmp_path: Path) -> None:
+    labels = [["x"] if i < 100 and i % 3 == 0 else [] for i in range(400)]
+    splits = np.asarray(["train"] * 200 + ["val"] * 100 + ["test"] * 100)
+    store = store_of(tmp_path / "s.zarr", Target.from_label_sets([*labels]), splits)
+    with pytest.raises(InvalidInputError, match="no score is defined"):
+        fs.probe(store, "pixels", n_boot=0)
+
+
+def test_a_multilabel_target_of_one_class(tmp_path: Path) -> None:
+    _, y = digits()
+    target = Target.from_label_sets([["even"] if d % 2 == 0 else [] for d in y[:600].tolist()])
+    splits = np.asarray(["train"] * 400 + ["test"] * 200)
+    run = fs.probe(store_of(tmp_path / "s.zarr", target, splits), "pixels", value=1, n_boot=0)
+    truth, scores = run.predictions.truth, run.predictions.scores
+    assert run.metric("mAP") == pytest.approx(average_precision_score(truth[:, 0], scores[:, 0]))
+
+
+def test_a_target_with_a_space_gives_a_run_with_a_name(tmp_path: Path) -> None:
+    _, y = digits()
+    target = Target.from_labels([str(d) for d in y[:600]])
+    splits = np.asarray(["train"] * 400 + ["test"] * 200)
+    store = store_of(tmp_path / "s.zarr", target, splits)
+    run = fs.probe(store, "pixels", value=1, n_boot=0)
+    assert run.name.startswith("logistic-pixels-my_target-")
+    assert store.runs == [run.name]
+
+
+@pytest.mark.parametrize(("shots", "fraction"), [(2, 0.2), (4, 0.1), (5, 0.1), (3, 0.2)])
+def test_few_shots_spare_validation_rows(shots: int, fraction: float) -> None:
+    labels = np.repeat(np.arange(100), shots)
+    chosen = draw_validation(labels, fraction, seed=0)
+    assert chosen.sum() == round(fraction * len(labels))
+    assert np.bincount(labels[~chosen], minlength=100).min() >= 1
+
+
+@pytest.mark.parametrize("scaling", ["none", "l2", "standardise"])
+def test_a_stored_head_gives_the_stored_scores(store: FeatureStore, scaling: Any) -> None:
+    run = fs.probe(store, ["pca", "pixels"], value=0.1, scaling=scaling, n_boot=0)
+    head = fs.open(store.path).run(run.name).head
+    assert head is not None
+    X = head.scaling.apply(store.view(["pca", "pixels"], split="test")).astype(np.float64)
+    logits = X @ head.coef.T + head.intercept
+    logits -= logits.max(axis=1, keepdims=True)
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(run.predictions.scores, proba, atol=1e-5)

@@ -135,7 +135,7 @@ def make_run(
     config = RunConfig(
         features=features,
         spec_digests=tuple(store.feature(feature).spec.digest for feature in features),
-        dim=X.shape[1],
+        dims=(X.shape[1],),
         target=target,
         probe=probe,
         preset={"knn": "dinov2-knn"}.get(probe, probe),

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -346,3 +349,89 @@ def test_mapping_checks_before_it_maps(new_store: NewStore) -> None:
     shutil.rmtree(store.feature_folder("x") / "c" / "3")
     with pytest.raises(CorruptStoreError, match="is missing"):
         map_shards(store.feature_folder("x"), store.feature("x").layout)
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ([-1, 2], "1 of 2 rows are not rows of the store"),
+        ([0, 300], "e.g. 300"),
+        ([0.5, 1], "must be row numbers"),
+        ([[0], [1]], "must be row numbers"),
+        ([True, False], "must be row numbers"),
+    ],
+)
+def test_rows_that_are_none(new_store: NewStore, rows: list[object], match: str) -> None:
+    store = new_store(300, x=features(300, 2))
+    with pytest.raises(InvalidInputError, match=match):
+        store.view("x", rows=np.asarray(rows))
+
+
+def test_a_mask_chooses_rows(new_store: NewStore) -> None:
+    store = new_store(300, x=features(300, 2))
+    mask = np.arange(300) % 7 == 0
+    view = store.view("x", rows=mask)
+    assert view.rows.tolist() == np.flatnonzero(mask).tolist()
+    np.testing.assert_array_equal(view.array(), store.view("x").array()[mask])
+
+
+def test_a_feature_cannot_be_fused_with_itself(new_store: NewStore) -> None:
+    store = new_store(300, x=features(300, 2))
+    with pytest.raises(InvalidInputError, match="each once"):
+        store.view(["x", "x"])
+
+
+def test_a_late_writer_cannot_touch_a_sealed_feature(new_store: NewStore) -> None:
+    store = new_store(300)
+    X, spec = features(300, 8), make_spec(store.samples, dim=8)
+    late = store.writer("x", spec)
+    fill(store, "x", X)
+    for writer in (late, store.writer("x", spec)):
+        with pytest.raises(InvalidInputError, match="is complete"):
+            writer.put(0, 0.5 * X[:256])
+        writer.seal()
+    np.testing.assert_array_equal(store.view("x").array(), X.astype(np.float16))
+
+
+def test_leftovers_of_a_deleted_feature_do_not_count(new_store: NewStore) -> None:
+    store = new_store(300)
+    X, spec = features(300, 8), make_spec(store.samples, dim=8)
+    store.writer("x", spec).put(0, X[:256])
+    # A kill in the middle of a removal by another tool: no metadata, a marker without a shard.
+    (store.feature_folder("x") / "zarr.json").unlink()
+    (store.feature_folder("x") / "c" / "0" / "0").unlink()
+    assert store.writer("x", spec).pending() == [0, 1]
+
+
+def test_a_shard_that_is_gone_is_not_sealed(new_store: NewStore) -> None:
+    store = new_store(300)
+    X = features(300, 8)
+    writer = store.writer("x", make_spec(store.samples, dim=8))
+    writer.put(0, X[:256])
+    writer.put(1, X[256:])
+    (store.feature_folder("x") / "c" / "0" / "0").unlink()
+    with pytest.raises(CorruptStoreError, match="is missing"):
+        writer.seal()
+
+
+def test_a_feature_without_commits_may_be_started_in_another_way(new_store: NewStore) -> None:
+    store = new_store(300)
+    store.writer("x", make_spec(store.samples, dim=8))
+    fill(store, "x", features(300, 8), dtype="float32")
+    assert store.view("x").dtype == np.float32
+
+
+def test_leftovers_of_dead_writers_are_swept(new_store: NewStore) -> None:
+    store = new_store(300)
+    spec = make_spec(store.samples, dim=8)
+    store.writer("x", spec)
+    folder = store.feature_folder("x")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname().replace(".", "_")
+    names = {f"0.{host}-{dead.pid}-0.partial": False, f"0.{host}-{os.getpid()}-0.partial": True}
+    names["0.elsewhere-1-0.partial"] = True
+    for name in names:
+        (folder / name).write_bytes(b"half")
+    store.writer("x", spec)
+    assert {name: (folder / name).exists() for name in names} == names

@@ -102,8 +102,21 @@ def test_any_flipped_bit_of_a_shard_is_found(store: FeatureStore, data: st.DataO
 def test_labels_out_of_range(store: FeatureStore) -> None:
     zarr.open_array(store.path / "samples" / "targets" / "digit")[5] = 10
     findings = fs.verify(FeatureStore.open(store.path))
-    assert findings[0].place == "samples/targets/digit"
-    assert "1 labels are outside of its 10 classes" in findings[0].problem
+    assert [finding.place for finding in findings] == ["samples", "samples/targets/digit"]
+    assert "1 labels are outside of its 10 classes" in findings[1].problem
+
+
+def test_moved_rows_and_edited_labels(store: FeatureStore) -> None:
+    for name, value in (("split", 1), ("targets/digit", 3)):
+        array = zarr.open_array(store.path / "samples" / name)
+        before = array[5]
+        array[5] = value
+        findings = fs.verify(FeatureStore.open(store.path))
+        assert [finding.problem for finding in findings] == [
+            "splits or labels are not the ones that were written"
+        ]
+        array[5] = before
+    assert fs.verify(FeatureStore.open(store.path)) == []
 
 
 def test_edited_ids(store: FeatureStore) -> None:

@@ -13,21 +13,12 @@ import numpy as np
 from featstore.errors import InvalidInputError
 from featstore.holdout import HoldOut
 from featstore.samples import Samples, Target, relative_id
+from featstore.splits import canonical_split, is_split
 
 #: Extensions of files that are taken for images; all else is passed over.
 EXTENSIONS = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 )
-#: First-level folders that are splits, and the names they get in the store.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +80,7 @@ class ImageFolder:
         if unlabelled:
             return cls(root, Samples(ids, np.full(len(ids), ""), {}, marks), source)
         parts = [name.split("/") for name in ids.tolist()]
-        has_splits = all(len(p) > 1 and p[0].lower() in SPLITS for p in parts)
+        has_splits = _has_splits(root, parts)
         depth = 1 if has_splits else 0
         loose = [name for name, p in zip(ids.tolist(), parts, strict=True) if len(p) < depth + 2]
         if loose:
@@ -104,7 +95,7 @@ class ImageFolder:
                 f"all {len(labels)} images below {root} are of one class, {labels[0]!r}; probes "
                 "need at least two classes (or extract with --unlabelled)"
             )
-        splits = np.asarray([SPLITS[p[0].lower()] if has_splits else "" for p in parts])
+        splits = np.asarray([canonical_split(p[0]) if has_splits else "" for p in parts])
         samples = Samples(ids, splits, {target: Target.from_labels(labels)}, marks)
         if not has_splits and hold_out is not None:
             samples = hold_out.draw(samples)
@@ -116,15 +107,36 @@ class ImageFolder:
         return self.root / str(self.samples.ids[row])
 
 
+def _has_splits(root: Path, parts: list[list[str]]) -> bool:
+    """Whether the first level of folders are splits; an error if only some of them can be."""
+    first = {p[0] for p in parts}
+    # A class may be called "train"; a split has folders of its own below.
+    splits = {
+        name for name in first if is_split(name) and any(len(p) > 2 for p in parts if p[0] == name)
+    }
+    if splits and splits != first:
+        raise InvalidInputError(
+            f"{root} holds splits ({', '.join(sorted(splits))}) beside other folders or images "
+            f"({', '.join(sorted(first - splits)[:5])}); move the latter elsewhere"
+        )
+    return bool(splits)
+
+
 def _images(root: Path) -> Iterator[tuple[str, int]]:
     """Yield (id, size in bytes) of every image below `root`, hidden files and folders not."""
     pending = [root]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
+                path = Path(entry.path)
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
-                    pending.append(Path(entry.path))
-                elif Path(entry.name).suffix.lower() in EXTENSIONS:
-                    yield relative_id(Path(entry.path), root), entry.stat().st_size
+                try:
+                    if entry.is_dir():
+                        pending.append(path)
+                    elif path.suffix.lower() in EXTENSIONS:
+                        yield relative_id(path, root), entry.stat().st_size
+                except OSError as error:  # a broken link, or links in a circle
+                    raise InvalidInputError(
+                        f"{path} cannot be followed: {error.strerror}; repair or remove it"
+                    ) from error

@@ -12,6 +12,7 @@ import numpy as np
 from featstore.errors import InvalidInputError
 from featstore.holdout import HoldOut
 from featstore.samples import Samples, Target
+from featstore.splits import canonical_split
 from featstore.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class ImageTable:
         path_column, split_column
             Column of the image paths, which become the ids, and of the splits (optional).
         targets
-            Label columns; by default every other column, except numbers with a fraction.
+            Label columns; by default every other column, except numbers with a fraction, columns
+        with another value in every row, and columns without a name.
         multilabel
             Targets whose cells hold several labels, or none.
         separator
@@ -90,7 +92,8 @@ class ImageTable:
         marks = _sizes(folder, ids)
         splits = np.full(len(ids), "")
         if split_column in frame:
-            splits = np.asarray(frame[split_column].fillna("").astype(str).tolist())
+            given = frame[split_column].fillna("").astype(str)
+            splits = np.asarray([canonical_split(name) for name in given])
         names = _target_columns(frame, table, targets, multilabel, {path_column, split_column})
         columns = {
             name: _label_sets(frame[name], separator)
@@ -118,7 +121,14 @@ def _read(table: Path) -> pd.DataFrame:
         if suffix in (".parquet", ".pq"):
             return pd.read_parquet(table)
         if suffix in (".csv", ".tsv"):
-            return pd.read_csv(table, sep="\t" if suffix == ".tsv" else ",", dtype=str)
+            # "NA" and "None" are names of countries and classes; only an empty cell is empty.
+            return pd.read_csv(
+                table,
+                sep="\t" if suffix == ".tsv" else ",",
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+            )
     except FileNotFoundError:
         raise InvalidInputError(f"{table} does not exist") from None
     except (ValueError, OSError) as error:
@@ -150,7 +160,7 @@ def _target_columns(
 ) -> list[str]:
     columns = [str(name) for name in frame.columns if name not in taken]
     if targets is None:
-        names = [name for name in columns if name in multilabel or not _fractional(frame[name])]
+        names = [name for name in columns if name in multilabel or _is_label(frame[name])]
     else:
         names = list(dict.fromkeys([*targets, *multilabel]))
     for name in [*names, *multilabel]:
@@ -165,12 +175,18 @@ def _target_columns(
     return names
 
 
-def _fractional(column: pd.Series[Any]) -> bool:
-    """Whether a column holds measurements (numbers with a fraction) rather than labels."""
+def _is_label(column: pd.Series[Any]) -> bool:
+    """Whether a column holds labels: neither measurements nor one name per row."""
     import pandas as pd
 
+    if (
+        str(column.name).startswith("Unnamed:")
+        or column.map(lambda cell: isinstance(cell, list | np.ndarray)).any()
+    ):
+        return False
     numbers = pd.to_numeric(column, errors="coerce")
-    return bool(numbers.notna().all() and (numbers % 1 != 0).any())
+    measured = bool(numbers.notna().all() and (numbers % 1 != 0).any())
+    return not measured and not (len(column) > 2 and column.astype(str).is_unique)
 
 
 def _labels(column: pd.Series[Any], table: Path, missing_labels: str) -> Target:
@@ -193,7 +209,16 @@ def _labels(column: pd.Series[Any], table: Path, missing_labels: str) -> Target:
 
 
 def _label_sets(column: pd.Series[Any], separator: str) -> Target:
-    cells = column.fillna("").astype(str)
-    return Target.from_label_sets(
-        [[part.strip() for part in cell.split(separator) if part.strip()] for cell in cells]
-    )
+    target = Target.from_label_sets([_names(cell, separator) for cell in column])
+    if not target.classes:
+        raise InvalidInputError(f"no row has a label in column {column.name!r}")
+    return target
+
+
+def _names(cell: object, separator: str) -> list[str]:
+    """Labels of one cell: text with separators, or a Parquet list."""
+    if isinstance(cell, list | tuple | np.ndarray):
+        return [str(name) for name in cell]
+    if not isinstance(cell, str):
+        return []
+    return [part.strip() for part in cell.split(separator) if part.strip()]

@@ -236,6 +236,6 @@ def test_bad_choices_of_features(store: Path, tmp_path: Path) -> None:
     made.writer("half", make_spec(made.samples, dim=4))
     message = refused("probe", made.path, "--fuse", "pixels,half")
     assert "'half' is not finished: 0 of 1797" in message
-    assert "has no features" in refused(
+    assert "no complete features" in refused(
         "probe", FeatureStore.create(tmp_path / "e.zarr", made.samples).path
     )

@@ -43,6 +43,23 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     assert samples.targets["label"].classes == ("plane", "train")
 
 
+def test_splits_beside_other_folders_are_refused(tmp_path: Path) -> None:
+    names = [f"{s}/{c}/1.jpg" for s in ("train", "test") for c in ("a", "b")]
+    with pytest.raises(InvalidInputError, match=r"splits \(test, train\) beside .*\(docs\)"):
+        ImageFolder.scan(make(tmp_path, *names, "docs/figure.png"))
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "2.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InvalidInputError, match=r"2\.png cannot be followed"):
+        ImageFolder.scan(tmp_path)
+    (tmp_path / "a" / "2.png").unlink()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path / "a" / "loop")
+    with pytest.raises(InvalidInputError, match="loop cannot be followed"):
+        ImageFolder.scan(tmp_path)
+
+
 def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
     make(tmp_path, "a/1.JPG", "b/1.png", ".hidden/1.png", "a/.2.png")
     (tmp_path / "a" / "notes.txt").write_text("x")

@@ -59,6 +59,37 @@ def test_chosen_targets_and_other_columns(folder: Path) -> None:
     assert list(samples.targets) == ["species"]
 
 
+def test_na_and_none_are_names(folder: Path) -> None:
+    frame = FRAME.assign(species=["NA", "None", "NA", "nan"], tags=["NA", "null; NA", "", "NA"])
+    samples = read(folder, frame, multilabel=["tags"])
+    assert samples.targets["species"].classes == ("NA", "None", "nan")
+    assert samples.targets["tags"].codes[:, 0].tolist() == [True, True, False, True]
+
+
+def test_lists_in_parquet(folder: Path) -> None:
+    frame = FRAME.assign(tags=[["x", "y"], [], ["x"], ["z"]])
+    samples = read(folder, frame, name="t.parquet", multilabel=["tags"])
+    assert samples.targets["tags"].classes == ("x", "y", "z")
+    assert samples.targets["tags"].codes.sum(axis=1).tolist() == [2, 0, 1, 1]
+    assert "tags" not in read(folder, frame, name="t.parquet").targets
+
+
+def test_an_index_column_and_names_are_no_targets(folder: Path) -> None:
+    frame = FRAME.assign(photographer=["Ann", "Bob", "Cy", "Di"])
+    path = folder / "t.csv"
+    frame.to_csv(path)
+    assert list(ImageTable.read(path, multilabel=["tags"]).samples.targets) == [
+        "species",
+        "tags",
+        "year",
+    ]
+
+
+def test_splits_have_their_usual_names(folder: Path) -> None:
+    samples = read(folder, FRAME.assign(split=["Train", "training", "valid", "testing"]))
+    assert samples.splits.tolist() == ["train", "train", "val", "test"]
+
+
 def test_missing_labels(folder: Path) -> None:
     frame = FRAME.assign(species=["tit", None, "", "owl"])
     with pytest.raises(InvalidInputError, match=r"2 of 4 rows have no label .* \(lines 3, 4\)"):

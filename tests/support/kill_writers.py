@@ -36,9 +36,9 @@ def values() -> NDArray[np.float32]:
 def write(path: Path) -> None:
     """Start or resume the feature, slowly enough to be killed anywhere; the child's work."""
     store = FeatureStore.open(path)
-    X = values()
-    writer = store.writer("x", make_spec(store.samples, dim=DIM))
+    X, spec = values(), make_spec(store.samples, dim=DIM)
     print("writing", flush=True)
+    writer = store.writer("x", spec)
     for shard in writer.pending():
         rows = writer.layout.shard_range(shard)
         writer.put(shard, X[rows.start : rows.stop], excluded={7: "torn"} if shard == 0 else None)
