@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_crops import write_crops
 from small_store import fill, make_samples
 
 from featstore.samples import Samples
@@ -19,10 +20,27 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+CLOTHING = REPOSITORY.parent / "shared" / "data" / "clothing"
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 600 real photos in classes and splits, on any machine."""
+    root = tmp_path_factory.mktemp("photos")
+    if CLOTHING.is_dir():
+        for path in sorted(CLOTHING.glob("*/*/*.jpg"))[::2][:600]:
+            link = root / path.relative_to(CLOTHING)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    else:
+        write_crops(root, 600)
+    return root
+
+
 @pytest.fixture(scope="session")
 def clothing() -> Path:
     """Return the folder of 1,272 real photos, or skip where it is not at hand."""
-    folder = REPOSITORY.parent / "shared" / "data" / "clothing"
+    folder = CLOTHING
     if not folder.is_dir():
         pytest.skip("the clothing photos are not beside this checkout")
     return folder

@@ -26,17 +26,6 @@ NET = "random/resnet18?size=64"
 OTHER = "random/mobilenet_v3_small?size=96"
 
 
-@pytest.fixture(scope="module")
-def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with 600 of the photos, links to be quick."""
-    root = tmp_path_factory.mktemp("photos")
-    for path in sorted(clothing.glob("*/*/*.jpg"))[::2][:600]:
-        link = root / path.relative_to(clothing)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path)
-    return root
-
-
 @dataclass(frozen=True)
 class Interrupting:
     """An encoder during whose n-th batch somebody presses Ctrl-C."""
