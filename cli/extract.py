@@ -103,7 +103,7 @@ def command(images: Path, backbones: tuple[str, ...], out: Path, **options: Any)
     \b
     featstore extract birds/ -b torchvision/resnet50 -b timm/vit_small_patch14_dinov2 -o birds.zarr
     featstore extract birds.csv --multilabel habitat -b dino=onnx:dino.onnx -o birds.zarr
-    featstore extract birds/ -b checkpoint:simclr.pth?arch=resnet50 --transform paper -o birds.zarr
+    featstore extract birds/ -b 'checkpoint:simclr.pth?arch=resnet50' -o birds.zarr
     """
     from featstore.extraction import extract
 
