@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def command(store: Path, a: str, b: str, limit: int, seed: int, as_json: bool) -> None:
     """Say whether run B is better than run A, by how much, and for which classes.
 
-    The interval is a paired bootstrap over the common test rows; p is McNemar's mid-p test
-    overall and the exact test per class, q adjusts the latter for the number of classes
-    (Benjamini-Hochberg).
+    The interval is a paired bootstrap over the common test rows; p is McNemar's exact
+    test, q adjusts the classes' p for their number (Benjamini-Hochberg). `featstore ls` shows the
+    names of runs.
     """
     from featstore.run import compare
     from featstore.store import FeatureStore
@@ -47,8 +47,9 @@ def command(store: Path, a: str, b: str, limit: int, seed: int, as_json: bool) -
     click.echo(f"a: {a}\nb: {b}")
     click.echo(_summary(comparison))
     percent = [str(name) for name in comparison.classes if name not in ("class", "n", "p", "q")]
-    echo_table(comparison.most_improved(limit), title="most improved", percent=percent)
-    echo_table(comparison.most_harmed(limit), title="most harmed", percent=percent)
+    improved, harmed = comparison.most_improved(limit), comparison.most_harmed(limit)
+    echo_table(improved[improved["gain"] > 0], title="most improved", percent=percent)
+    echo_table(harmed[harmed["gain"] < 0], title="most harmed", percent=percent)
     if comparison.n_only_a or comparison.n_only_b:
         echo_note(
             f"compared on {comparison.n_common} common rows; {comparison.n_only_a} rows of a and "
@@ -61,15 +62,24 @@ def _summary(comparison: Comparison) -> str:
         f"{comparison.metric}: {comparison.value_a:.2%} → {comparison.value_b:.2%} on "
         f"{comparison.n_common} rows",
         f"difference {100 * comparison.difference:+.2f} points "
-        f"[{100 * comparison.low:+.2f}, {100 * comparison.high:+.2f}]",
+        f"[{100 * comparison.low:+.2f}, {100 * comparison.high:+.2f}]: "
+        + _verdict(comparison.low, comparison.high),
     ]
-    if comparison.p_mid is not None:
+    if comparison.p_exact is not None:
         lines.append(
             f"only a right {comparison.only_a_right}, only b right {comparison.only_b_right}, "
-            f"McNemar p = {comparison.p_mid:.3g}"
+            f"McNemar's exact test p = {comparison.p_exact:.3g}"
         )
     lines.append(
         f"classes improved {comparison.share_improved:.0%}, unchanged "
         f"{comparison.share_unchanged:.0%}, harmed {comparison.share_harmed:.0%}"
     )
     return "\n".join(lines)
+
+
+def _verdict(low: float, high: float) -> str:
+    if low > 0:
+        return "b is better"
+    if high < 0:
+        return "a is better"
+    return "not distinguishable on these rows"

@@ -62,3 +62,5 @@ def command(
     for run, part in zip(runs, frames, strict=True):
         table = with_interval(part)[["level", "n_classes", "accuracy", "95 % interval", "chance"]]
         echo_table(table, title=run.name, percent=["accuracy", "chance"])
+    how = "ancestor of the best class" if rule == "argmax" else "best sum of probabilities"
+    click.echo(f"rule {rule}: {how}; chance: always answering the most frequent class")

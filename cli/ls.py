@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
 
 from featstore.cli.arguments import store_argument
 from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.errors import CorruptStoreError
 
 if TYPE_CHECKING:
     from featstore.store import FeatureStore
@@ -53,6 +54,9 @@ _FEATURE_COLUMNS = [
 ]
 
 
+_RUN_COLUMNS = ["run", "target", "probe", "dim", "metric", "value", "low", "high"]
+
+
 def features_frame(store: FeatureStore) -> pd.DataFrame:
     """One row per feature: name, shape, state and origin."""
     rows = []
@@ -76,13 +80,19 @@ def features_frame(store: FeatureStore) -> pd.DataFrame:
 
 def runs_frame(store: FeatureStore) -> pd.DataFrame:
     """One row per run: name and first metric."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in store.runs:
-        run = store.run(name)
+        try:
+            run = store.run(name)
+        except CorruptStoreError:
+            rows.append({"run": name, "target": "(damaged)"})
+            continue
         first = run.metrics.iloc[0]
         rows.append(
             {
                 "run": name,
+                "target": run.config.target,
+                "probe": f"{run.config.probe}, {run.config.parameter} = {run.config.value:g}",
                 "dim": run.config.dim,
                 "metric": first["metric"],
                 "value": first["value"],
@@ -90,4 +100,4 @@ def runs_frame(store: FeatureStore) -> pd.DataFrame:
                 "high": first["high"],
             }
         )
-    return pd.DataFrame(rows, columns=["run", "dim", "metric", "value", "low", "high"])
+    return pd.DataFrame(rows, columns=_RUN_COLUMNS)

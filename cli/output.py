@@ -48,7 +48,14 @@ def echo_table(
     table = Table(box=box.SIMPLE_HEAD)
     numeric = set(frame.select_dtypes("number").columns)
     for column in frame.columns:
-        table.add_column(str(column), justify="right" if column in numeric else "left")
+        # A name that is cut cannot be typed; the last columns give way first.
+        table.add_column(
+            str(column),
+            justify="right" if column in numeric else "left",
+            no_wrap=True,
+            overflow="fold" if column == frame.columns[0] else "ellipsis",
+            min_width=min(_longest(frame, column), 60) if column == frame.columns[0] else None,
+        )
     shown = frame if limit is None else frame.head(limit)
     for row in shown.itertuples(index=False):
         cells = zip(frame.columns, row, strict=True)
@@ -84,7 +91,13 @@ def with_interval(frame: pd.DataFrame, name: str = "95 % interval") -> pd.DataFr
     return frame.assign(**{name: joined}).drop(columns=["low", "high"])
 
 
+def _longest(frame: pd.DataFrame, column: Any) -> int:
+    return max((len(str(value)) for value in frame[column]), default=0)
+
+
 def _cell(value: Any, percent: bool) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
         if math.isnan(value):
             return "–"

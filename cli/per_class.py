@@ -37,6 +37,11 @@ def command(store: Path, run_name: str | None, sort: str, limit: int | None, as_
     if as_json:
         echo_json({"run": run.name, "classes": records(frame)})
         return
+    if not run.predictions.multilabel:
+        # The recall of a class is its accuracy.
+        frame = frame.drop(columns="recall")
+    if "seen" in frame and frame["seen"].all():
+        frame = frame.drop(columns="seen")
     rates = ["accuracy", "precision", "recall", "f1", "average_precision"]
     if "low" in frame:
         frame = with_interval(frame)

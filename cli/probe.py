@@ -18,6 +18,9 @@ from featstore.cli.output import (
 )
 from featstore.errors import InvalidInputError
 
+#: Ratio of scales from which on the smaller of two fused blocks hardly counts.
+_DROWNING = 5
+
 
 @click.command()
 @store_argument
@@ -67,11 +70,17 @@ def command(
     featstore probe birds.zarr --features dinov2 --preset dinov2-knn
     """
     from featstore.evaluate import probe
+    from featstore.scaling import block_scales
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
     sealed = [name for name in opened.features if opened.feature(name).sealed]
-    runs = [probe(opened, names, **options) for names in _choices(sealed, features, fuse)]
+    choices = _choices(sealed, features, fuse)
+    if options["name"] and len(choices) > 1:
+        raise InvalidInputError(
+            f"one --name for {len(choices)} runs; choose a feature with --features or --fuse"
+        )
+    runs = [probe(opened, names, **options) for names in choices]
     if as_json:
         documents = [
             {
@@ -88,6 +97,8 @@ def command(
         return
     for run in runs:
         _show(run)
+        if len(run.config.features) > 1 and run.config.scaling == "none":
+            _note_scales(block_scales(opened.view(run.config.features, split="train")))
 
 
 def _choices(known: list[str], features: str | None, fuse: str | None) -> list[list[str]]:
@@ -102,6 +113,17 @@ def _choices(known: list[str], features: str | None, fuse: str | None) -> list[l
             "the store has no complete features yet; run `featstore extract` first"
         )
     return [[name] for name in known]
+
+
+def _note_scales(scales: dict[str, float]) -> None:
+    """Say when one block drowns the other."""
+    ratio = max(scales.values()) / max(min(scales.values()), 1e-12)
+    if ratio > _DROWNING:
+        shown = ", ".join(f"{name} {scale:.2g}" for name, scale in scales.items())
+        echo_note(
+            f"the blocks differ {ratio:.0f}-fold in scale ({shown}): the larger one decides; "
+            "consider --scaling l2 or standardise"
+        )
 
 
 def _unseen(run: Any) -> list[str]:

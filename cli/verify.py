@@ -25,6 +25,7 @@ def command(store: Path, as_json: bool) -> None:
     elif findings:
         for finding in findings:
             click.echo(f"{click.style(finding.place, fg='red')}: {finding.problem}")
+        click.echo(f"remove what is damaged (featstore rm {store} NAME) and make it again")
     else:
         click.echo(f"{store}: {len(opened.features)} features, all as committed")
     if findings:

@@ -121,10 +121,10 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         errno.EACCES: "permission denied: make the folder writable or choose another place",
         errno.EPERM: "permission denied: make the folder writable or choose another place",
         errno.EROFS: "the file system is read-only: choose another place",
-    }.get(error.errno or 0, "the file system refused")
+    }.get(error.errno or 0, f"{error.strerror or error}: repair that")
     return StorageError(
-        f"cannot write {path}: {error.strerror}; {advice}, then run the same command again "
-        "(what was committed is kept)"
+        f"cannot write {path}: {advice}, then run the same command again (what was committed is "
+        "kept)"
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ _DEFAULT_PRESET = {"logistic": "logistic", "knn": "dinov2-knn"}
 
 
 def probe(
-    store: FeatureStore,
+    store: FeatureStore | str | Path,
     features: str | Sequence[str],
     *,
     probe: str | None = None,
@@ -60,7 +61,7 @@ def probe(
     Parameters
     ----------
     store
-        The store.
+        The store, or its path.
     features
         One feature, or several to concatenate in this order.
     probe
@@ -100,11 +101,13 @@ def probe(
     InvalidInputError
         If the rows cannot train or test a probe, or features hold NaN.
     """
+    if not isinstance(store, FeatureStore):
+        store = FeatureStore.open(store)
     protocol = _protocol(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
-    if name is not None:
-        checked_name(name)
     target_name, labels = store.target(target)
+    if name is not None:
+        _check_free(store, checked_name(name), tuple(names), target_name, protocol.name)
     test_split, val_split = _splits(store, train, val, test)
     train_part = labelled_part(store, names, labels, train)
     test_part = labelled_part(store, names, labels, test_split)
@@ -180,6 +183,20 @@ def _protocol(probe: str | None, name: str | None, value: float | None) -> Prese
     if chosen.probe == "knn" and value != int(value):
         raise InvalidInputError(f"k is a whole number, got {value:g}")
     return dataclasses.replace(chosen, values=(value,))
+
+
+def _check_free(
+    store: FeatureStore, name: str, features: tuple[str, ...], target: str, preset_name: str
+) -> None:
+    """Refuse to replace a run of this name that answers another question."""
+    if name not in store.runs:
+        return
+    config = store.run(name).config
+    if (config.features, config.target, config.preset) != (features, target, preset_name):
+        raise InvalidInputError(
+            f"there is a run {name!r} already: {config.preset} on {' + '.join(config.features)} → "
+            f"{config.target}; choose another --name, or remove it with featstore rm"
+        )
 
 
 def _splits(

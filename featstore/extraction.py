@@ -12,13 +12,14 @@ from typing import Any, Literal
 from featstore.commits import encode_json
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
-from featstore.durable import write_durably
+from featstore.durable import remove_folder, write_durably
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.feature import REQUEST
 from featstore.feature_task import FeatureTask
 from featstore.feed import PixelFeed
 from featstore.history import record
+from featstore.mapped import check_shards
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
@@ -53,7 +54,7 @@ class Extraction:
 
 def extract(
     images: str | Path | Dataset,
-    backbones: Sequence[str],
+    backbones: str | Sequence[str],
     out: str | Path,
     *,
     transform: Literal["own", "paper"] = "own",
@@ -108,6 +109,8 @@ def extract(
     StorageError
         If the disk refuses; what was committed is kept.
     """
+    if isinstance(backbones, str):
+        backbones = [backbones]
     dataset = open_dataset(images)
     store = _open_or_create(Path(out), dataset)
     loader = backbone_loader()
@@ -170,6 +173,10 @@ def _open_or_create(path: Path, dataset: Dataset) -> FeatureStore:
         return FeatureStore.create(path, dataset.samples, source=dataset.source)
     store = FeatureStore.open(path)
     differences = store.samples.differences(dataset.samples)
+    if differences and store.is_empty:
+        # An attempt that failed before it computed anything pins nobody to its samples.
+        remove_folder(path)
+        return FeatureStore.create(path, dataset.samples, source=dataset.source)
     if differences:
         raise InvalidInputError(
             f"{path} was extracted from other samples: {'; '.join(differences)}. Extract into a "
@@ -188,7 +195,10 @@ def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool
     if name not in store.features:
         return False
     info = store.feature(name)
-    return info.sealed and info.request == json.loads(encode_json(request))
+    if not info.sealed or info.request != json.loads(encode_json(request)):
+        return False
+    check_shards(info.folder, info.layout)
+    return True
 
 
 def extract_features(

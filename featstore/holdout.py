@@ -44,6 +44,15 @@ class HoldOut:
     def __str__(self) -> str:
         return f"stratified hold-out of {self.fraction:g} by hash of the id, seed {self.seed}"
 
+    @property
+    def options(self) -> dict[str, float | None]:
+        """Options of `featstore extract` that give this hold-out; None for the usual value."""
+        usual = HoldOut()
+        return {
+            "hold-out": self.fraction if self.fraction != usual.fraction else None,
+            "seed": self.seed if self.seed != usual.seed else None,
+        }
+
     def draw(self, samples: Samples) -> Samples:
         """Return `samples` with the splits ``train`` and ``test``.
 

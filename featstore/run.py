@@ -148,11 +148,14 @@ class ProbeRun:
         return per_class(self.predictions)
 
     def granularity(
-        self, taxonomy: Taxonomy, *, rule: Literal["argmax", "sum"] = "argmax"
+        self, taxonomy: Taxonomy | str | Path, *, rule: Literal["argmax", "sum"] = "argmax"
     ) -> pd.DataFrame:
-        """Accuracy along a taxonomy; see `featstore.analysis.granularity`."""
+        """Accuracy along a taxonomy, or a CSV of one; see `featstore.analysis.granularity`."""
         from featstore.analysis.granularity import granularity
+        from featstore.taxonomy import Taxonomy
 
+        if not isinstance(taxonomy, Taxonomy):
+            taxonomy = Taxonomy.from_csv(taxonomy)
         return granularity(self.predictions, taxonomy, rule=rule)
 
     def __repr__(self) -> str:

@@ -79,3 +79,12 @@ class BlockScaling:
         for dim in self.dims:
             yield slice(start, start + dim)
             start += dim
+
+
+def block_scales(view: View) -> dict[str, float]:
+    """Root mean square of each block's values, over at most 8,192 rows spread over the view."""
+    rows = np.unique(np.linspace(0, view.shape[0] - 1, _BATCH).astype(np.intp))
+    return {
+        block.name: float(np.sqrt(np.mean(np.square(block.take(rows), dtype=np.float64))))
+        for block in view.blocks
+    }

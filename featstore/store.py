@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from featstore._version import __version__
 from featstore.commits import encode_json
-from featstore.durable import new_folder, remove_folder, write_durably
+from featstore.durable import new_folder, remove_folder, storage_error, write_durably
 from featstore.errors import (
     CorruptStoreError,
+    FeatstoreError,
     FeatureNotFoundError,
     InvalidInputError,
     NotAStoreError,
     NotSealedError,
+    StorageError,
     StoreNotFoundError,
 )
 from featstore.feature import FeatureInfo
@@ -112,12 +114,20 @@ class FeatureStore:
             "created_by": f"featstore {__version__}",
             "source": dict(source or {}),
         }
-        with new_folder(path) as folder:
-            group = zarr.create_group(folder, zarr_format=3)
-            samples.write(group.create_group("samples"))
-            for name in ("features", "runs", "taxonomies"):
-                group.create_group(name)
-            group.attrs["featstore"] = attributes
+        try:
+            with new_folder(path) as folder:
+                group = zarr.create_group(folder, zarr_format=3)
+                samples.write(group.create_group("samples"))
+                for name in ("features", "runs", "taxonomies"):
+                    group.create_group(name)
+                group.attrs["featstore"] = attributes
+        except StorageError:
+            if (path / "zarr.json").exists():
+                raise NotAStoreError(
+                    f"another process has just created {path}; run the same command again to add "
+                    "to it"
+                ) from None
+            raise
         return cls(path, attributes)
 
     @cached_property
@@ -271,6 +281,11 @@ class FeatureStore:
     # Runs and taxonomies
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was computed yet: no row of any feature, and no run."""
+        return not self.runs and not any(self.feature(f).committed_rows for f in self.features)
+
+    @property
     def runs(self) -> list[str]:
         """Names of the stored runs."""
         return self._members("runs")
@@ -279,7 +294,15 @@ class FeatureStore:
         """Load a stored run."""
         from featstore.run import ProbeRun
 
-        return ProbeRun.load(self._member("runs", name, "run"))
+        try:
+            return ProbeRun.load(self._member("runs", name, "run"))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, FeatstoreError):
+                raise
+            raise CorruptStoreError(
+                f"run {name!r} is damaged or of another version of featstore; remove it with "
+                f"`featstore rm {self.path} {name}` and probe again"
+            ) from error
 
     def delete_run(self, name: str) -> None:
         """Remove a run."""
@@ -305,10 +328,17 @@ class FeatureStore:
         )
         return Taxonomy.from_json(metadata["attributes"]["taxonomy"])
 
+    def delete_taxonomy(self, name: str) -> None:
+        """Remove a taxonomy."""
+        remove_folder(self._member("taxonomies", name, "taxonomy"))
+
     def save_taxonomy(self, name: str, taxonomy: Taxonomy) -> None:
         """Store a taxonomy; an older one of the same name is replaced."""
         folder = self.path / "taxonomies" / checked_name(name)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, folder) from error
         group = {
             "zarr_format": 3,
             "node_type": "group",

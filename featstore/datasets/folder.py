@@ -76,7 +76,16 @@ class ImageFolder:
             )
         ids = np.asarray([name for name, _ in found])
         marks = np.asarray([size for _, size in found], np.uint64)
-        source = {"kind": "folder", "root": str(root.resolve())}
+        options = {
+            "target": [target] if target != "label" else None,
+            "unlabelled": unlabelled or None,
+            **(hold_out.options if hold_out is not None else {}),
+        }
+        source: dict[str, Any] = {
+            "kind": "folder",
+            "root": str(root.resolve()),
+            "options": {key: value for key, value in options.items() if value is not None},
+        }
         if unlabelled:
             return cls(root, Samples(ids, np.full(len(ids), ""), {}, marks), source)
         parts = [name.split("/") for name in ids.tolist()]

@@ -79,6 +79,8 @@ class ImageTable:
             If the table or a column is missing, cells are empty, or files do not exist.
         """
         table = Path(table)
+        if not separator:
+            raise InvalidInputError("the separator of multi-label cells cannot be empty")
         frame = _read(table)
         if path_column not in frame:
             raise InvalidInputError(
@@ -102,7 +104,21 @@ class ImageTable:
             for name in names
         }
         samples = Samples(ids, splits, columns, marks)
-        source = {"kind": "table", "table": str(table.resolve()), "root": str(folder.resolve())}
+        options = {
+            "path-column": path_column if path_column != "path" else None,
+            "split-column": split_column if split_column != "split" else None,
+            "target": list(targets) if targets is not None else None,
+            "multilabel": list(multilabel) or None,
+            "separator": separator if separator != ";" else None,
+            "missing-labels": missing_labels if missing_labels != "raise" else None,
+            **(hold_out.options if hold_out is not None else {}),
+        }
+        source: dict[str, Any] = {
+            "kind": "table",
+            "table": str(table.resolve()),
+            "root": str(folder.resolve()),
+            "options": {key: value for key, value in options.items() if value is not None},
+        }
         if not samples.split_names and hold_out is not None:
             samples = hold_out.draw(samples)
             source["split"] = str(hold_out)

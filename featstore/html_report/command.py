@@ -25,7 +25,7 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     -------
     command
         One line for a shell; None if the feature was not extracted by a command, or from
-        images in memory.  Columns and separators of a table are left to the defaults.
+        images in memory.
     """
     request = store.feature(feature).request
     source = store.attributes["source"]
@@ -34,6 +34,9 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
         return None
     words = ["featstore", "extract", images]
     words += ["--root", source["root"]] if "table" in source else []
+    for option, value in source.get("options", {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{option}"] if one is True else [f"--{option}", str(one)]
     given = request["source"]
     words += ["--backbone", given if given.startswith(f"{feature}=") else f"{feature}={given}"]
     for option, usual in (("transform", "own"), ("dtype", "float16"), ("numerics", "fp32")):

@@ -161,7 +161,7 @@ def _data(store: FeatureStore) -> dict[str, Any]:
 
 def _source(store: FeatureStore) -> dict[str, str]:
     """Where the data come from: in short, and with all paths."""
-    known = {str(key): str(value) for key, value in store.attributes["source"].items()}
+    known = {str(key): str(value) for key, value in store.attributes["source"].items() if value}
     kind = known.pop("kind", "")
     place = known.get("table") or known.get("root") or ""
     return {
