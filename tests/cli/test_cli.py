@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from digits_store import make_digits_store
+from digits_store import digits, make_digits_store
 from PIL import Image
-from small_store import make_spec
+from small_store import fill, make_spec
 
 from featstore.cli.main import COMMANDS, INTERRUPTED, group
+from featstore.html_report.command import extract_command
 from featstore.store import FeatureStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -239,3 +241,97 @@ def test_bad_choices_of_features(store: Path, tmp_path: Path) -> None:
     assert "no complete features" in refused(
         "probe", FeatureStore.create(tmp_path / "e.zarr", made.samples).path
     )
+
+
+def test_a_failed_first_attempt_pins_nothing(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for name in ("cat/1.png", "dog/1.png", "dog/2.png"):
+        image(images / name)
+    broken = images / "cat" / "0.jpg"
+    broken.write_bytes(b"no jpeg")
+    command = ["extract", images, "-b", "random/resnet18?size=32", "-o", tmp_path / "s.zarr"]
+    assert "repair or remove it" in refused(*command)
+    broken.unlink()
+    assert run_json(*command)["images"] == 3
+
+
+def test_a_damaged_feature_is_not_called_complete(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for name in ("cat/1.png", "dog/1.png"):
+        image(images / name)
+    out = tmp_path / "s.zarr"
+    command = ["extract", images, "-b", "x=random/resnet18?size=32", "-o", out]
+    run_json(*command)
+    (out / "features" / "x" / "c" / "0" / "0").unlink()
+    assert "remove the feature (featstore rm) and extract it again" in refused(*command)
+    assert "featstore rm" in run("verify", out).output
+    assert run("rm", out, "x").output == "removed feature x\n"
+    assert run_json(*command)["computed"] == ["x"]
+
+
+def test_rm_checks_every_name_first(tmp_path: Path, taxonomy: Path) -> None:
+    made = make_digits_store(tmp_path / "d.zarr")
+    run_json("probe", made.path, "--features", "pca", "--value", "1", "--name", "pca")
+    run_json("granularity", made.path, "--taxonomy", taxonomy, "--save", "parity")
+    assert "no run, feature or taxonomy 'nothing'" in refused("rm", made.path, "parity", "nothing")
+    assert "a run and a feature; say which" in refused("rm", made.path, "pca")
+    assert run("rm", made.path, "--run", "pca").output == "removed run pca\n"
+    assert run("rm", made.path, "parity").output == "removed taxonomy parity\n"
+    document = run_json("ls", made.path)
+    assert (document["runs"], document["taxonomies"]) == ([], [])
+    assert len(document["features"]) == 2
+
+
+def test_a_name_is_not_given_to_another_run(store: Path) -> None:
+    message = refused("probe", store, "--features", "pca", "--value", "1", "--name", "pixels")
+    assert "there is a run 'pixels' already: logistic on pixels" in message
+    assert "one --name for 2 runs" in refused("probe", store, "--name", "both")
+
+
+def test_a_damaged_run_is_listed_and_can_be_removed(tmp_path: Path) -> None:
+    made = make_digits_store(tmp_path / "d.zarr")
+    run_json("probe", made.path, "--features", "pca", "--value", "1", "--name", "old")
+    metadata = made.path / "runs" / "old" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"dims"', '"dim"'))
+    assert "(damaged)" in run("ls", made.path).output
+    assert "of another version of featstore" in refused("per-class", made.path)
+    assert run("rm", made.path, "old").exit_code == 0
+
+
+def test_fusing_blocks_of_unlike_scale_is_noted(tmp_path: Path) -> None:
+    made = make_digits_store(tmp_path / "d.zarr")
+    fill(made, "loud", 100 * digits()[0])
+    command = ["probe", made.path, "--fuse", "pca,loud", "--value", "0.1"]
+    assert "the larger one decides" in run(*command).stderr
+    assert "decides" not in run(*command, "--scaling", "l2").stderr
+
+
+def test_compare_gives_a_verdict(store: Path) -> None:
+    output = run("compare", store, "pca", "pca+pixels").output
+    assert any(
+        verdict in output for verdict in ("b is better", "a is better", "not distinguishable")
+    )
+
+
+def test_the_report_remakes_the_extraction(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    rows = []
+    for i in range(20):
+        image(images / f"{i}.png")
+        rows.append((f"images/{i}.png", "cat" if i % 2 else "dog", "wild;big" if i % 3 else ""))
+    table = tmp_path / "t.csv"
+    pd.DataFrame(rows, columns=["path", "kind", "tags"]).to_csv(table, index=False)
+    given = ["--target", "kind", "--multilabel", "tags", "--hold-out", "0.4", "--seed", "3"]
+    store = tmp_path / "s.zarr"
+    backbone = ["-b", "x=random/resnet18?size=32", "--dtype", "float32"]
+    run_json("extract", table, *given, *backbone, "-o", store)
+    again = extract_command(FeatureStore.open(store), "x")
+    assert again is not None
+    words = shlex.split(again)[1:]
+    document = run_json(*words[:-1], tmp_path / "again.zarr")
+    assert document["computed"] == ["x"]
+    samples = [FeatureStore.open(tmp_path / name).samples for name in ("s.zarr", "again.zarr")]
+    assert samples[0].differences(samples[1]) == []
+    run_json("probe", store, "--value", "1")
+    run_json("report", store, "--out", tmp_path / "r.html")
+    assert "--hold-out 0.4 --seed 3" in (tmp_path / "r.html").read_text()
