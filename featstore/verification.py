@@ -69,7 +69,7 @@ def _check_samples(store: FeatureStore) -> Iterator[Finding]:
         yield Finding("samples", str(error))
         return
     group = json.loads((store.path / "samples" / "zarr.json").read_bytes())
-    if samples.labels_digest != group["attributes"]["labels_digest"]:
+    if samples.labels_digest != group["attributes"].get("labels_digest"):
         yield Finding("samples", "splits or labels are not the ones that were written")
     for name, target in samples.targets.items():
         outside = _codes_outside(target)
