@@ -95,8 +95,8 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     _check_links()
-    # OpenMP's threads spin while they wait for each other.  Where other work shares the cores,
-    # that made a probe of 2,000 rows take 48 s instead of 2; waiting passively costs nothing.
+    # OpenMP's threads spin while they wait for each other.  Where other work shares the cores, that
+    # can cost many times the work itself; waiting passively costs next to nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not sys.warnoptions:
         # Notes for developers of the libraries beneath, not for people at a terminal.
