@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from featstore.store import FeatureStore
     from featstore.taxonomy import Taxonomy
 
-store_argument = click.argument("store", type=click.Path(path_type=Path))
+store_argument = click.argument("store")
 run_option = click.option(
     "--run", "run_name", help="A stored run; the only one by default (featstore ls shows all)."
 )
@@ -27,7 +27,7 @@ def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
         if len(names) != 1:
             choose = "\n  ".join(["choose one with --run:", *names])
             advice = choose if names else "run `featstore probe` first"
-            raise InvalidInputError(f"{store.path} has {len(names)} runs; {advice}")
+            raise InvalidInputError(f"{store.location} has {len(names)} runs; {advice}")
         name = names[0]
     return store.run(name)
 

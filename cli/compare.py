@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
 )
 @json_option
-def command(store: Path, a: str, b: str, limit: int, seed: int, as_json: bool) -> None:
+def command(store: str, a: str, b: str, limit: int, seed: int, as_json: bool) -> None:
     """Say whether run B is better than run A, by how much, and for which classes.
 
     The interval is a paired bootstrap over the common test rows; p is McNemar's exact

@@ -23,7 +23,7 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     "checkpoint:FILE?arch=ARCH or random/ARCH, each with an optional #layer; repeat it to "
     "extract several in one decoding pass.",
 )
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="The store.")
+@click.option("--out", "-o", required=True, help="The store: a path, or a URL (s3://…).")
 @click.option(
     "--transform",
     type=click.Choice(["own", "paper"]),
@@ -93,7 +93,7 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the hold-out."
 )
 @json_option
-def command(images: Path, backbones: tuple[str, ...], out: Path, **options: Any) -> None:
+def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) -> None:
     """Turn IMAGES (a folder, or a CSV / Parquet table) into features in a Zarr store.
 
     A folder is root/class/… or root/{train,val,test}/class/…; a table has a path, a split and

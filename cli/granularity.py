@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -27,7 +26,7 @@ from featstore.errors import InvalidInputError
 @click.option("--save", metavar="NAME", help="Keep the taxonomy in the store under this name.")
 @json_option
 def command(
-    store: Path,
+    store: str,
     taxonomy: str,
     names: tuple[str, ...],
     rule: Literal["argmax", "sum"],

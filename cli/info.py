@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from featstore.cli.output import echo_json, echo_table, json_option
 @store_argument
 @click.option("--feature", help="Show everything about one feature.")
 @json_option
-def command(store: Path, feature: str | None, as_json: bool) -> None:
+def command(store: str, feature: str | None, as_json: bool) -> None:
     """Show the samples of a STORE: splits, targets, source; or the spec of one feature."""
     from featstore.store import FeatureStore
 
@@ -36,7 +35,7 @@ def _store(store: Any) -> dict[str, Any]:
     samples = store.samples
     names, counts = np.unique(samples.splits, return_counts=True)
     return {
-        "path": str(store.path),
+        "path": store.location,
         **store.attributes,
         "samples": len(samples),
         "splits": {str(n) or "(none)": int(c) for n, c in zip(names, counts, strict=True)},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @store_argument
 @json_option
-def command(store: Path, as_json: bool) -> None:
+def command(store: str, as_json: bool) -> None:
     """List the features, runs and taxonomies of a STORE."""
     from featstore.store import FeatureStore
 

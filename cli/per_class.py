@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from featstore.cli.arguments import chosen_run, run_option, store_argument
@@ -21,7 +19,7 @@ from featstore.cli.output import echo_json, echo_table, json_option, records, wi
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Classes to show [default: all].")
 @json_option
-def command(store: Path, run_name: str | None, sort: str, limit: int | None, as_json: bool) -> None:
+def command(store: str, run_name: str | None, sort: str, limit: int | None, as_json: bool) -> None:
     """Show accuracy, precision and recall of each class, with Wilson intervals."""
     from featstore.errors import InvalidInputError
     from featstore.store import FeatureStore

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -56,7 +55,7 @@ _DROWNING = 5
 @click.option("--name", help="Name of the run [default: from the configuration].")
 @json_option
 def command(
-    store: Path, features: str | None, fuse: str | None, as_json: bool, **options: Any
+    store: str, features: str | None, fuse: str | None, as_json: bool, **options: Any
 ) -> None:
     """Fit a probe on stored features, evaluate it, and store its predictions.
 

@@ -24,7 +24,7 @@ from featstore.cli.output import echo_json, json_option
 @click.option("--title", help="Of the page [default: from the store's name].")
 @json_option
 def command(
-    store: Path,
+    store: str,
     out: Path,
     run_names: tuple[str, ...],
     taxonomy: str | None,

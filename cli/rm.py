@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from featstore.cli.arguments import store_argument
@@ -17,7 +15,7 @@ from featstore.suggest import did_you_mean
 @click.option("--run", "kind", flag_value="run", help="The names are runs.")
 @click.option("--feature", "kind", flag_value="feature", help="The names are features.")
 @click.option("--taxonomy", "kind", flag_value="taxonomy", help="The names are taxonomies.")
-def command(store: Path, names: tuple[str, ...], kind: str | None) -> None:
+def command(store: str, names: tuple[str, ...], kind: str | None) -> None:
     """Remove features, runs or taxonomies (NAMES) from a STORE and free their space."""
     from featstore.store import FeatureStore
 

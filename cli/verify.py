@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from featstore.cli.arguments import store_argument
@@ -13,7 +11,7 @@ from featstore.cli.output import echo_json, json_option
 @click.command()
 @store_argument
 @json_option
-def command(store: Path, as_json: bool) -> None:
+def command(store: str, as_json: bool) -> None:
     """Check every byte of a STORE's sealed features; exit code 1 if something is wrong."""
     from featstore.store import FeatureStore
     from featstore.verification import verify

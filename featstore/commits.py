@@ -1,9 +1,11 @@
 """The commit protocol of a feature: markers while it grows, one manifest when it is whole.
 
-A shard counts once its marker ``_commits/<i>.json`` exists; the marker is written after the
-shard is safely on the medium.  `seal` gathers the markers into ``manifest.json`` and then
-replaces the array's ``zarr.json``, which until that moment says "0 rows": the one step that
-makes the feature visible, to us and to every other Zarr reader.
+Writing a shard takes three steps.  Its bytes are put aside; its marker ``_commits/<i>.json``, which
+names them, is created, and of several writers only one can; the bytes take their final name.  The
+marker is the decision: whoever finds one whose bytes still lie aside finishes the move, and whoever
+comes second discards what it has.  The manifest gathers the markers, and then the array's
+``zarr.json`` is replaced, which until that moment says "0 rows": the one step that makes the
+feature visible, to us and to every other Zarr reader.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from featstore.durable import STAGED
 from featstore.errors import CorruptStoreError
+from featstore.folder import Folder
+from featstore.shards import shard_name
 
 COMMITS = "_commits"
 MANIFEST = "manifest.json"
@@ -61,9 +65,136 @@ class Commit:
         return cls(**{**fields, "crc32c": tuple(fields["crc32c"]), "excluded": excluded})
 
 
-def marker_path(folder: Path, shard: int) -> Path:
+def marker_name(shard: int) -> str:
     """Marker file of a shard."""
-    return folder / COMMITS / f"{shard:08d}.json"
+    return f"{COMMITS}/{shard:08d}.json"
+
+
+def encode_marker(commit: Commit, staged: str | None) -> bytes:
+    """Serialise a marker, with a digest of itself: a damaged one must not count."""
+    content = {"commit": commit.to_json(), "staged": staged}
+    return encode_json({**content, "digest": content_digest(content)})
+
+
+def content_digest(content: object) -> str:
+    """Sha256 of JSON-able content."""
+    return hashlib.sha256(encode_json(content)).hexdigest()
+
+
+class CommitLog:
+    """The markers of a growing feature.
+
+    Parameters
+    ----------
+    folder
+        The feature's folder.
+    spec_digest
+        Markers of other specs do not count.
+    is_open
+        Whether the feature is still being written.  Asked after a marker was seen or created: one
+        that could be created because sealing had removed the others must not take effect.
+    """
+
+    def __init__(
+        self, folder: Folder, spec_digest: str, *, is_open: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.folder = folder
+        self.spec_digest = spec_digest
+        self._is_open = is_open
+
+    def read(self) -> dict[int, Commit]:
+        """Return the committed shards."""
+        return {commit.shard: commit for commit, _ in self._markers().values() if commit}
+
+    def add(self, commit: Commit, buffers: Iterable[Any]) -> None:
+        """Commit a shard, unless another writer has.
+
+        Parameters
+        ----------
+        commit
+            What is promised about it.
+        buffers
+            Its bytes.
+
+        Raises
+        ------
+        StorageError
+            If the disk refuses; the shard is then not committed, or will be when the feature is
+            next opened for writing.
+        """
+        marker = marker_name(commit.shard)
+        staged = self.folder.stage(f"{COMMITS}/{commit.shard:08d}", buffers)
+        try:
+            won = self.folder.create(marker, [encode_marker(commit, staged.name)])
+            if won and self._is_open():
+                self._finish(commit, staged.name)
+                return
+            self.folder.delete(staged.name)
+            if won:
+                self.folder.delete(marker)
+        finally:
+            staged.close()
+
+    def add_present(self, commit: Commit) -> None:
+        """Write the marker of a shard whose file is in place already."""
+        self.folder.write(marker_name(commit.shard), [encode_marker(commit, None)])
+
+    def recover(self) -> None:
+        """Finish what dead writers had decided, and drop what they had not."""
+        for marker, (commit, staged) in self._markers().items():
+            if not self._is_open():
+                return
+            if commit is None:
+                self.folder.delete(marker)
+                continue
+            if staged is not None and self.folder.size(staged) is not None:
+                self._finish(commit, staged)
+            if self.folder.size(shard_name(commit.shard)) != commit.nbytes:
+                # Decided, but the bytes are gone: it has to be computed again.
+                self.folder.delete(marker)
+        for name in self.folder.names(COMMITS):
+            path = f"{COMMITS}/{name}"
+            if name.endswith(STAGED) and self.folder.is_abandoned(path):
+                self.folder.delete(path)
+
+    def clear(self) -> None:
+        """Remove all markers; they are in the manifest now."""
+        if self.folder.names(COMMITS):
+            self.folder.child(COMMITS).remove()
+
+    def _finish(self, commit: Commit, staged: str) -> None:
+        """Give a decided shard its name; another process may be doing the same."""
+        target = shard_name(commit.shard)
+        try:
+            self.folder.move(staged, target)
+        except OSError:
+            moved_by_another = self.folder.size(staged) is None
+            if not moved_by_another or self.folder.size(target) != commit.nbytes:
+                raise
+
+    def _markers(self) -> dict[str, tuple[Commit | None, str | None]]:
+        """Every marker's commit and staged bytes; no commit if it is damaged or of another spec."""
+        markers = {}
+        for name in self.folder.names(COMMITS):
+            if not name.endswith(".json"):
+                continue
+            try:
+                content = self.folder.read(f"{COMMITS}/{name}")
+            except FileNotFoundError:
+                continue  # removed by the writer that has just sealed the feature
+            markers[f"{COMMITS}/{name}"] = self._decode(content)
+        return markers
+
+    def _decode(self, content: bytes) -> tuple[Commit | None, str | None]:
+        try:
+            fields = json.loads(content)
+            digest = fields.pop("digest")
+            commit = Commit.from_json(fields["commit"])
+            if digest != content_digest(fields) or commit.spec_digest != self.spec_digest:
+                return None, None
+            return commit, fields["staged"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None, None
 
 
 def encode_json(fields: object) -> bytes:
@@ -71,14 +202,15 @@ def encode_json(fields: object) -> bytes:
     return json.dumps(fields, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def read_commits(folder: Path, spec_digest: str) -> dict[int, Commit]:
-    """Read the markers in a feature's folder that belong to this spec."""
-    commits = {}
-    for path in sorted((folder / COMMITS).glob("*.json")):
-        commit = Commit.from_json(json.loads(path.read_bytes()))
-        if commit.spec_digest == spec_digest:
-            commits[commit.shard] = commit
-    return commits
+def encode_manifest(spec: Mapping[str, Any], spec_digest: str, commits: Iterable[Commit]) -> bytes:
+    """Serialise the manifest of a sealed feature."""
+    return encode_json(
+        {
+            "spec_digest": spec_digest,
+            "spec_sha256": content_digest(spec),
+            "shards": [commit.to_json() for commit in commits],
+        }
+    )
 
 
 def manifest_digest(manifest: bytes) -> str:
@@ -86,7 +218,7 @@ def manifest_digest(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def read_manifest(folder: Path, digest: str) -> list[Commit]:
+def read_manifest(folder: Folder, digest: str) -> list[Commit]:
     """Read a sealed feature's commits.
 
     Raises
@@ -94,16 +226,16 @@ def read_manifest(folder: Path, digest: str) -> list[Commit]:
     CorruptStoreError
         If the manifest is missing or is not the one that was sealed.
     """
-    path = folder / MANIFEST
+    place = f"{folder}/{MANIFEST}"
     try:
-        content = path.read_bytes()
+        content = folder.read(MANIFEST)
     except FileNotFoundError:
         raise CorruptStoreError(
-            f"{path} is missing; remove the feature (featstore rm) and extract it again"
+            f"{place} is missing; remove the feature (featstore rm) and extract it again"
         ) from None
     if manifest_digest(content) != digest:
         raise CorruptStoreError(
-            f"{path} is not the manifest this feature was sealed with; remove it "
+            f"{place} is not the manifest this feature was sealed with; remove it "
             "(featstore rm) and extract it again"
         )
     return [Commit.from_json(fields) for fields in json.loads(content)["shards"]]

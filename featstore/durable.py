@@ -1,119 +1,151 @@
-"""Durable files: a name on disk is either absent or complete, also after a crash."""
+"""Durable files: bytes put aside under a temporary name, and the errors of disks.
+
+A temporary file is locked for as long as its writer lives.  The system drops the lock with the
+process, on whatever machine or in whatever container that was, so a file that can be locked has
+lost its writer and may be swept.
+"""
 
 from __future__ import annotations
 
 import errno
-import itertools
 import os
+import secrets
 import shutil
-import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from featstore.errors import FeatstoreError, StorageError
+from featstore.errors import StorageError
 
 PARTIAL = ".partial"
-_COUNTER = itertools.count()
+STAGED = ".staged"
+#: The system may write less than it was asked to; it never takes more than 2 GiB at a time.
+_PIECE = 1 << 30
+#: Whether files can be addressed relative to an open folder, as POSIX has it.
+HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 
 
-def write_durably(path: Path, buffers: Iterable[Any]) -> None:
-    """Write `buffers` one after the other to `path`, all or nothing.
-
-    The bytes go to a temporary name in the same folder, are flushed to the medium, and only
-    then take their name; the folder is flushed too, so that a power cut cannot undo a rename
-    that later writes rely on.
+class Aside:
+    """A new file under a temporary name, safely on the medium once it is constructed.
 
     Parameters
     ----------
-    path
-        Final name; an existing file is replaced.
+    name
+        The temporary name begins with it.
     buffers
-        Objects with the buffer protocol.
+        Objects with the buffer protocol, written one after the other.
+    suffix
+        `PARTIAL`, or `STAGED` for a file that a marker may name.
+    dir_fd
+        Descriptor of the folder that `name` is relative to.
 
     Raises
     ------
-    StorageError
-        If the disk is full or refuses; nothing is left under `path` that was not there before.
+    OSError
+        If the disk refuses; nothing is left behind.
     """
-    temporary = path.with_name(f"{path.name}.{_writer_mark()}{PARTIAL}")
-    try:
-        with temporary.open("wb", buffering=0) as file:
+
+    def __init__(
+        self, name: str, buffers: Iterable[Any], *, suffix: str = PARTIAL, dir_fd: int | None = None
+    ) -> None:
+        self.name = f"{name}.{secrets.token_hex(6)}{suffix}"
+        self._dir_fd = dir_fd
+        self._descriptor = self._create()
+        try:
             for buffer in buffers:
                 left = memoryview(buffer).cast("B")
                 while left:
-                    left = left[file.write(left) :]
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except OSError as error:
-        # On a failing disk even this may fail; the sweep of the next writer takes it then.
+                    written = os.write(self._descriptor, left[:_PIECE])
+                    if written == 0:
+                        raise OSError(errno.EIO, os.strerror(errno.EIO))
+                    left = left[written:]
+            os.fsync(self._descriptor)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _create(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        while True:
+            descriptor = os.open(self.name, flags, 0o666, dir_fd=self._dir_fd)
+            lock(descriptor)
+            # Without a name: somebody swept it between its creation and our lock.
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+            os.close(descriptor)
+
+    def discard(self) -> None:
+        """Delete the file, if it still has its temporary name."""
+        # On a failing disk even this may fail; a later sweep takes it then.
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise storage_error(error, path) from error
+            os.unlink(self.name, dir_fd=self._dir_fd)
+        self.close()
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
-@contextmanager
-def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Fill a folder under a temporary name; it takes its own name when the block ends well.
+def lock(descriptor: int) -> bool | None:
+    """Try to lock an open file; None where the file system knows no locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
 
-    Parameters
-    ----------
-    path
-        Final name.
-    replace
-        Whether a folder of this name gives way; without it, an existing one is an error.
-
-    Yields
-    ------
-    temporary
-        Does not exist yet; the block creates it.
-
-    Raises
-    ------
-    StorageError
-        If the file system refuses; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{_writer_mark()}{PARTIAL}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        yield temporary
-        _flush_tree(temporary)
-        if replace and path.exists():
-            remove_folder(path)
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except BaseException as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, FeatstoreError):
-            raise storage_error(error, path) from error
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder; for every reader it is gone at once, however long the rest takes."""
-    grave = folder.with_name(f".{folder.name}.{_writer_mark()}{PARTIAL}")
+def sweep(folder: Path) -> None:
+    """Remove temporary files and folders below `folder` whose writer is dead."""
+    for leftover in list(folder.rglob(f"*{PARTIAL}")):
+        with suppress(OSError):
+            descriptor = os.open(leftover, os.O_RDONLY)
+            try:
+                if lock(descriptor):
+                    if leftover.is_dir():
+                        shutil.rmtree(leftover, ignore_errors=True)
+                    else:
+                        leftover.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
+
+
+def flush_folder(folder: str | Path, *, dir_fd: int | None = None) -> None:
+    """Flush a folder's entries to the medium, where the system can."""
+    if not HAS_FOLDER_DESCRIPTORS:  # Windows flushes entries with the file
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=dir_fd)
     try:
-        folder.replace(grave)
-        flush_folder(folder.parent)
-        shutil.rmtree(grave)
-    except OSError as error:
-        raise storage_error(error, folder) from error
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _flush_tree(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_dir():
-            flush_folder(file)
-        else:
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+def flush_tree(folder: Path, *, files: bool = True) -> None:
+    """Flush all folders below and including `folder`, and their files."""
+    for entry in folder.rglob("*"):
+        if entry.is_dir():
+            flush_folder(entry)
+        elif files:
+            descriptor = os.open(entry, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
     flush_folder(folder)
 
 
-def storage_error(error: OSError, path: Path) -> StorageError:
+def storage_error(error: OSError, place: object) -> StorageError:
     """Turn an `OSError` of the file system into one that says what to do."""
     advice = {
         errno.ENOSPC: "the disk is full: free some space",
@@ -123,49 +155,6 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         errno.EROFS: "the file system is read-only: choose another place",
     }.get(error.errno or 0, f"{error.strerror or error}: repair that")
     return StorageError(
-        f"cannot write {path}: {advice}, then run the same command again (what was committed is "
+        f"cannot write {place}: {advice}, then run the same command again (what was committed is "
         "kept)"
     )
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush a folder's entries to the medium, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows flushes entries with the file
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sweep(folder: Path) -> None:
-    """Remove temporary files and folders below `folder` whose writer on this machine is dead."""
-    for leftover in list(folder.rglob(f"*{PARTIAL}")):
-        mark = leftover.name.removesuffix(PARTIAL).rpartition(".")[2]
-        host, process = mark.rsplit("-", 2)[:2] if mark.count("-") >= 2 else ("", "")
-        if host == _host() and process.isdigit() and not _alive(int(process)):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
-
-
-def _host() -> str:
-    return socket.gethostname().replace(".", "_")
-
-
-def _writer_mark() -> str:
-    return f"{_host()}-{os.getpid()}-{next(_COUNTER)}"
-
-
-def _alive(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

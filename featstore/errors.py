@@ -46,6 +46,10 @@ class StorageError(FeatstoreError, OSError):
     """The disk refused: full, read-only or no permission."""
 
 
+class MemoryCeilingError(FeatstoreError, MemoryError):
+    """The values asked for are larger than the ceiling that was set."""
+
+
 class UnreadableImageError(FeatstoreError, OSError):
     """An image file cannot be decoded."""
 

@@ -162,7 +162,7 @@ def probe(
     )
     if save:
         store.save_run(run)
-        record(store.path, "probe", run=run.name)
+        record(store.folder, "probe", run=run.name)
     return run
 
 

@@ -12,14 +12,13 @@ from typing import Any, Literal
 from featstore.commits import encode_json
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
-from featstore.durable import remove_folder, write_durably
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, UnreadableImageError
-from featstore.feature import REQUEST
 from featstore.feature_task import FeatureTask
 from featstore.feed import PixelFeed
 from featstore.history import record
-from featstore.mapped import check_shards
+from featstore.location import open_folder
+from featstore.presence import check_shards
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
@@ -112,7 +111,7 @@ def extract(
     if isinstance(backbones, str):
         backbones = [backbones]
     dataset = open_dataset(images)
-    store = _open_or_create(Path(out), dataset)
+    store = _open_or_create(out, dataset)
     loader = backbone_loader()
     requests: dict[str, dict[str, Any]] = {}
     for source in backbones:
@@ -147,7 +146,7 @@ def extract(
         progress=progress,
     )
     for name in encoders:
-        write_durably(store.feature_folder(name) / REQUEST, [encode_json(requests[name])])
+        store.feature(name).remember(requests[name])
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
     return Extraction(
         store=store,
@@ -168,19 +167,20 @@ def open_dataset(images: str | Path | Dataset) -> Dataset:
     return ImageFolder.scan(images)
 
 
-def _open_or_create(path: Path, dataset: Dataset) -> FeatureStore:
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return FeatureStore.create(path, dataset.samples, source=dataset.source)
-    store = FeatureStore.open(path)
+def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
+    folder = open_folder(location)
+    if folder.size("zarr.json") is None and not folder.files():
+        return FeatureStore.create(location, dataset.samples, source=dataset.source)
+    store = FeatureStore.open(location)
     differences = store.samples.differences(dataset.samples)
     if differences and store.is_empty:
         # An attempt that failed before it computed anything pins nobody to its samples.
-        remove_folder(path)
-        return FeatureStore.create(path, dataset.samples, source=dataset.source)
+        store.folder.remove()
+        return FeatureStore.create(location, dataset.samples, source=dataset.source)
     if differences:
         raise InvalidInputError(
-            f"{path} was extracted from other samples: {'; '.join(differences)}. Extract into a "
-            "new store, or restore the images and labels."
+            f"{location} was extracted from other samples: {'; '.join(differences)}. Extract into "
+            "a new store, or restore the images and labels."
         )
     return store
 
@@ -258,7 +258,7 @@ def extract_features(
     seconds = time.perf_counter() - started
     if tasks:
         record(
-            store.path,
+            store.folder,
             "extract",
             features={name: task.encoder.engine for name, task in tasks.items()},
             images=total,

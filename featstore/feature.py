@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featstore.commits import read_commits, read_manifest
+from featstore.commits import CommitLog, content_digest, encode_json, read_manifest
 from featstore.errors import CorruptStoreError
-from featstore.mapped import can_map, check_shards, map_shards
+from featstore.folder import Folder
+from featstore.mapped import can_map, map_shards
+from featstore.presence import check_shards
+from featstore.rows import ArrayRows, Rows
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
 
@@ -40,7 +41,7 @@ class FeatureInfo:
     """
 
     name: str
-    folder: Path
+    folder: Folder
     spec: FeatureSpec
     layout: ShardLayout
     sealed: bool
@@ -55,28 +56,43 @@ class FeatureInfo:
     @property
     def request(self) -> dict[str, Any] | None:
         """What was asked for when the feature was extracted; None if that is not known."""
-        path = self.folder / REQUEST
-        return json.loads(path.read_bytes()) if path.exists() else None
+        try:
+            fields = json.loads(self.folder.read(REQUEST))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return None  # damaged: the next extraction asks the weights themselves
+        digest = fields.pop("digest", None) if isinstance(fields, dict) else None
+        return fields if digest == content_digest(fields) else None
 
-    def load(self) -> NDArray[Any]:
-        """Return all rows, shape (rows, dim), read-only: mapped, or read where that cannot be.
+    def remember(self, request: Mapping[str, Any]) -> None:
+        """Keep what was asked for, so that asking again is answered at once."""
+        content = {**request, "digest": content_digest(dict(request))}
+        self.folder.write(REQUEST, [encode_json(content)])
+
+    def rows(self) -> Rows:
+        """Return all rows, shape (rows, dim): mapped, fetched on demand, or read into memory.
 
         Raises
         ------
         CorruptStoreError
             If a shard is missing, has another size, or its index is damaged.
         """
+        if self.folder.local is None:
+            from featstore.remote_rows import RemoteRows
+
+            return RemoteRows(self.folder, self.layout)
+        check_shards(self.folder, self.layout)
         if can_map(self.layout):
-            return map_shards(self.folder, self.layout)
+            return ArrayRows(map_shards(self.folder.local, self.layout))
         import zarr
 
-        check_shards(self.folder, self.layout)
-        values = np.asarray(zarr.open_array(self.folder, mode="r")[:])
+        values = np.asarray(zarr.open_array(self.folder.zarr(), mode="r")[:])
         values.flags.writeable = False
-        return values
+        return ArrayRows(values)
 
     @classmethod
-    def read(cls, folder: Path, rows: int) -> FeatureInfo:
+    def read(cls, folder: Folder, rows: int) -> FeatureInfo:
         """Read a feature's metadata.
 
         Parameters
@@ -91,26 +107,18 @@ class FeatureInfo:
         CorruptStoreError
             If the metadata are not what featstore writes.
         """
-        try:
-            return cls._read(folder, rows)
-        except FileNotFoundError:
-            # Sealed between our look at the metadata and at the markers: they are in one now.
-            return cls._read(folder, rows)
-
-    @classmethod
-    def _read(cls, folder: Path, rows: int) -> FeatureInfo:
-        metadata = json.loads((folder / "zarr.json").read_bytes())
+        metadata = json.loads(folder.read("zarr.json"))
         layout = ShardLayout.from_metadata(metadata, rows)
         if layout is None:
             raise CorruptStoreError(
-                f"{folder / 'zarr.json'} describes a layout that featstore never writes; "
+                f"{folder}/zarr.json describes a layout that featstore never writes; "
                 "remove the feature (featstore rm) and extract it again"
             )
         attributes = metadata["attributes"]["featstore"]
         if attributes["sealed"]:
             commits = read_manifest(folder, attributes["manifest_digest"])
         else:
-            commits = list(read_commits(folder, attributes["spec_digest"]).values())
+            commits = list(CommitLog(folder, attributes["spec_digest"]).read().values())
         return cls(
             name=folder.name,
             folder=folder,

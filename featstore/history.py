@@ -8,8 +8,9 @@ import platform
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any
+
+from featstore.folder import Folder
 
 HISTORY = "history.jsonl"
 _PACKAGES = (
@@ -42,21 +43,22 @@ def environment() -> dict[str, Any]:
     }
 
 
-def record(store: Path, action: str, **details: Any) -> None:
+def record(store: Folder, action: str, **details: Any) -> None:
     """Append one line to the store's history."""
     line = json.dumps({"action": action, **details, **environment()}, ensure_ascii=False)
     # What was done is done: a full disk must not turn it into a failure.
-    with suppress(OSError), (store / HISTORY).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    with suppress(OSError):
+        store.append(HISTORY, f"{line}\n".encode())
 
 
-def history(store: Path) -> list[dict[str, Any]]:
+def history(store: Folder) -> list[dict[str, Any]]:
     """Read the store's history, oldest first; a line that a crash cut short is passed over."""
-    path = store / HISTORY
-    if not path.exists():
+    try:
+        content = store.read(HISTORY)
+    except FileNotFoundError:
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in content.decode(errors="replace").splitlines():
         try:
             entries.append(json.loads(line))
         except json.JSONDecodeError:

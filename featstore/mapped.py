@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.errors import CorruptStoreError
-from featstore.shards import ShardLayout
+from featstore.shards import ShardLayout, shard_name
 
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = {"linux": 0x4000, "darwin": 0x40}.get(sys.platform, 0)
@@ -30,8 +29,8 @@ def can_map(layout: ShardLayout) -> bool:
 def map_shards(folder: Path, layout: ShardLayout) -> NDArray[Any]:
     """Map a sealed feature.
 
-    Every shard's size and index are checked first: bytes that a truncated file no longer has
-    would otherwise end the process with SIGBUS.
+    The sizes of the shards must have been checked (`check_shards`): bytes that a truncated file no
+    longer has would end the process with SIGBUS.
 
     Parameters
     ----------
@@ -44,44 +43,13 @@ def map_shards(folder: Path, layout: ShardLayout) -> NDArray[Any]:
     -------
     array
         Shape (rows, dim), read-only; the mapping lives as long as the array or a view of it.
-
-    Raises
-    ------
-    CorruptStoreError
-        If a shard is missing, has another size, or its index is damaged.
     """
-    check_shards(folder, layout)
     pitch = layout.shard_rows * layout.row_bytes
     region = _Region(pitch * (layout.n_shards - 1) + layout.data_bytes(layout.n_shards - 1))
     for shard in range(layout.n_shards):
-        region.place(shard * pitch, shard_path(folder, shard), layout.data_bytes(shard))
+        region.place(shard * pitch, folder / shard_name(shard), layout.data_bytes(shard))
     holder = _Holder(region, layout)
     return np.asarray(holder)
-
-
-def check_shards(folder: Path, layout: ShardLayout) -> None:
-    """Raise `CorruptStoreError` unless every shard is there with its size and index."""
-    for shard in range(layout.n_shards):
-        path = shard_path(folder, shard)
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size != layout.file_bytes(shard):
-                    raise CorruptStoreError(
-                        f"{path} has {size} bytes instead of {layout.file_bytes(shard)}; "
-                        "remove the feature (featstore rm) and extract it again"
-                    )
-                file.seek(-layout.index_bytes, os.SEEK_END)
-                layout.check_index(shard, file.read())
-        except FileNotFoundError:
-            raise CorruptStoreError(
-                f"{path} is missing; remove the feature (featstore rm) and extract it again"
-            ) from None
-
-
-def shard_path(folder: Path, shard: int) -> Path:
-    """File of a shard, as Zarr's default chunk key encoding names it."""
-    return folder / "c" / str(shard) / "0"
 
 
 class _Region:

@@ -200,11 +200,11 @@ class ProbeRun:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> ProbeRun:
-        """Read what `save` wrote."""
+    def load(cls, store: Any) -> ProbeRun:
+        """Read what `save` wrote, from a path or another store of zarr-python."""
         import zarr
 
-        group = zarr.open_group(folder, mode="r")
+        group = zarr.open_group(store, mode="r")
         fields: Any = group.attrs["run"]
         columns = {name: np.asarray(array[:]) for name, array in group.arrays()}
         truth = columns["truth"]

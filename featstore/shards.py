@@ -193,6 +193,11 @@ class ShardLayout:
         return layout
 
 
+def shard_name(shard: int) -> str:
+    """File of a shard, as Zarr's default chunk key encoding names it."""
+    return f"c/{shard}/0"
+
+
 def _floor_power(number: int) -> int:
     """Largest power of two that is not above `number` (1 for 0)."""
     return 1 << max(number.bit_length() - 1, 0)

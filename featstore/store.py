@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore._version import __version__
+from featstore.ceiling import parse_bytes
 from featstore.commits import encode_json
-from featstore.durable import new_folder, remove_folder, storage_error, write_durably
 from featstore.errors import (
     CorruptStoreError,
     FeatstoreError,
@@ -26,6 +26,8 @@ from featstore.errors import (
     StoreNotFoundError,
 )
 from featstore.feature import FeatureInfo
+from featstore.folder import Folder
+from featstore.location import open_folder
 from featstore.samples import Samples, Target
 from featstore.spec import FeatureSpec
 from featstore.suggest import did_you_mean
@@ -47,19 +49,44 @@ class FeatureStore:
 
     Attributes
     ----------
-    path
-        The store's folder, a plain Zarr v3 group.
+    folder
+        Where it is: a plain Zarr v3 group, on a disk or in a bucket.
     attributes
         Format version, source of the data, version of featstore that created it.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, attributes: Mapping[str, Any]) -> None:
+        self.folder = folder
         self.attributes = attributes
 
+    @property
+    def location(self) -> str:
+        """Path or URL, as text."""
+        return str(self.folder)
+
+    @property
+    def path(self) -> Path:
+        """Path of a store on this machine.
+
+        Raises
+        ------
+        InvalidInputError
+            If the store is somewhere else.
+        """
+        if self.folder.local is None:
+            raise InvalidInputError(f"{self.location} is not a folder on this machine")
+        return self.folder.local
+
     @classmethod
-    def open(cls, path: str | Path) -> FeatureStore:
+    def open(cls, location: str | Path, **options: Any) -> FeatureStore:
         """Open a store for reading and writing.
+
+        Parameters
+        ----------
+        location
+            A path, or a URL: ``s3://``, ``gs://``, ``az://``, ``http(s)://``, ``file://``.
+        options
+            For object storage; see `featstore.folder.open_folder`.
 
         Raises
         ------
@@ -68,83 +95,87 @@ class FeatureStore:
         NotAStoreError
             If something else is there, or a store of a newer format.
         """
-        path = Path(path)
-        if not path.exists():
-            raise StoreNotFoundError(
-                f"no store at {path}; create one with `featstore extract IMAGES --out {path}`"
-            )
+        folder = open_folder(location, **options)
         try:
-            metadata = json.loads((path / "zarr.json").read_bytes())
+            metadata = json.loads(folder.read("zarr.json"))
             attributes = metadata["attributes"]["featstore"]
             version = attributes["format"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise NotAStoreError(
-                f"{path} is not a featstore store (no zarr.json with a featstore format); give "
-                "the path of a store, or another path to create one"
+        except FileNotFoundError:
+            if folder.local is not None and folder.local.exists():
+                raise _no_store(folder) from None
+            raise StoreNotFoundError(
+                f"no store at {folder}; create one with `featstore extract IMAGES --out {folder}`"
             ) from None
+        except (NotADirectoryError, ValueError, KeyError, TypeError):
+            raise _no_store(folder) from None
         if version > FORMAT_VERSION:
             raise NotAStoreError(
-                f"{path} has format {version}, this featstore {__version__} reads up to "
+                f"{folder} has format {version}, this featstore {__version__} reads up to "
                 f"{FORMAT_VERSION}; upgrade featstore"
             )
-        return cls(path, attributes)
+        return cls(folder, attributes)
 
     @classmethod
     def create(
-        cls, path: str | Path, samples: Samples, *, source: Mapping[str, Any] | None = None
+        cls,
+        location: str | Path,
+        samples: Samples,
+        *,
+        source: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> FeatureStore:
         """Create a store that holds samples and no features yet.
 
-        The store appears under `path` complete or not at all.
+        The store appears under its name complete or not at all.
 
         Raises
         ------
         NotAStoreError
-            If something exists at `path`.
+            If something exists at `location`.
         StorageError
-            If the disk refuses.
+            If the disk or the service refuses.
         """
         import zarr
 
-        path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise NotAStoreError(f"cannot create a store at {path}: something else is there")
+        place = open_folder(location, **options)
+        if place.files() or (place.local is not None and place.local.is_file()):
+            raise NotAStoreError(f"cannot create a store at {place}: something else is there")
         attributes: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "created_by": f"featstore {__version__}",
             "source": dict(source or {}),
         }
         try:
-            with new_folder(path) as folder:
-                group = zarr.create_group(folder, zarr_format=3)
+            with place.filled() as scratch:
+                group = zarr.create_group(scratch, zarr_format=3)
                 samples.write(group.create_group("samples"))
                 for name in ("features", "runs", "taxonomies"):
                     group.create_group(name)
                 group.attrs["featstore"] = attributes
         except StorageError:
-            if (path / "zarr.json").exists():
+            if place.size("zarr.json") is not None:
                 raise NotAStoreError(
-                    f"another process has just created {path}; run the same command again to add "
+                    f"another process has just created {place}; run the same command again to add "
                     "to it"
                 ) from None
             raise
-        return cls(path, attributes)
+        return cls(place, attributes)
 
     @cached_property
     def samples(self) -> Samples:
         """The row table."""
         import zarr
 
-        return Samples.read(zarr.open_group(self.path, mode="r")["samples"])
+        return Samples.read(zarr.open_group(self.folder.child("samples").zarr(), mode="r"))
 
     @property
     def n_samples(self) -> int:
         """Number of rows."""
-        metadata = json.loads((self.path / "samples" / "zarr.json").read_bytes())
+        metadata = json.loads(self.folder.read("samples/zarr.json"))
         return int(metadata["attributes"]["n_samples"])
 
     def __repr__(self) -> str:
-        return f"<FeatureStore {self.path} {self.n_samples} samples, features: {self.features}>"
+        return f"<FeatureStore {self.location} {self.n_samples} samples, features: {self.features}>"
 
     # Features
 
@@ -163,9 +194,9 @@ class FeatureStore:
         """
         return FeatureInfo.read(self._member("features", name, "feature"), self.n_samples)
 
-    def feature_folder(self, name: str) -> Path:
+    def feature_folder(self, name: str) -> Folder:
         """Folder of a feature, whether it exists or not."""
-        return self.path / "features" / checked_name(name)
+        return self.folder.child(f"features/{checked_name(name)}")
 
     def writer(self, name: str, spec: FeatureSpec) -> FeatureWriter:
         """Start or resume writing a feature; see `FeatureWriter`."""
@@ -173,8 +204,7 @@ class FeatureStore:
 
     def delete_feature(self, name: str) -> None:
         """Remove a feature and free its space."""
-        folder = self._member("features", name, "feature")
-        remove_folder(folder)
+        self._member("features", name, "feature").remove()
 
     def view(
         self,
@@ -182,6 +212,7 @@ class FeatureStore:
         *,
         split: str | None = None,
         rows: NDArray[np.intp] | None = None,
+        max_memory: int | str | None = None,
     ) -> View:
         """Look at one feature, or at several side by side.
 
@@ -193,6 +224,9 @@ class FeatureStore:
             Show the samples of this split only.
         rows
             Show these rows of the store, in this order, instead of a split.
+        max_memory
+            What one call may hold of the values, e.g. ``"2GB"``: larger results are refused, and
+            batches are made to fit.
 
         Returns
         -------
@@ -215,8 +249,11 @@ class FeatureStore:
         infos = [self._sealed(name) for name in names]
         excluded = sorted({row for info in infos for row in info.excluded})
         rows = rows[~np.isin(rows, excluded)]
+        ceiling = None if max_memory is None else parse_bytes(max_memory)
+        ids = self.samples.ids
         blocks = [
-            FeatureView(info.name, info.spec, info.load, self.samples.ids, rows) for info in infos
+            FeatureView(info.name, info.spec, info.rows, ids, rows, max_memory=ceiling)
+            for info in infos
         ]
         return blocks[0] if len(blocks) == 1 else FusedView(blocks)
 
@@ -244,7 +281,7 @@ class FeatureStore:
         known = self.samples.split_names
         if split not in known:
             raise FeatureNotFoundError(
-                f"{self.path} has no split {split!r}. {did_you_mean(split, known)}"
+                f"{self.location} has no split {split!r}. {did_you_mean(split, known)}"
             )
         return np.flatnonzero(self.samples.splits == split)
 
@@ -253,14 +290,14 @@ class FeatureStore:
         targets = self.samples.targets
         if not targets:
             raise FeatureNotFoundError(
-                f"{self.path} has no targets: it was extracted without labels, so there is "
+                f"{self.location} has no targets: it was extracted without labels, so there is "
                 "nothing to probe"
             )
         if name is None:
             name = next(iter(targets))
         if name not in targets:
             raise FeatureNotFoundError(
-                f"{self.path} has no target {name!r}. {did_you_mean(name, targets)}"
+                f"{self.location} has no target {name!r}. {did_you_mean(name, targets)}"
             )
         return name, targets[name]
 
@@ -273,8 +310,8 @@ class FeatureStore:
             )
         if info.spec.samples_digest != self.samples.digest:
             raise CorruptStoreError(
-                f"feature {name!r} was computed for other rows than {self.path} has; remove it "
-                f"(featstore rm {self.path} {name}) and extract it again"
+                f"feature {name!r} was computed for other rows than {self.location} has; remove it "
+                f"(featstore rm {self.location} {name}) and extract it again"
             )
         return info
 
@@ -295,24 +332,24 @@ class FeatureStore:
         from featstore.run import ProbeRun
 
         try:
-            return ProbeRun.load(self._member("runs", name, "run"))
+            return ProbeRun.load(self._member("runs", name, "run").zarr())
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, FeatstoreError):
                 raise
             raise CorruptStoreError(
                 f"run {name!r} is damaged or of another version of featstore; remove it with "
-                f"`featstore rm {self.path} {name}` and probe again"
+                f"`featstore rm {self.location} {name}` and probe again"
             ) from error
 
     def delete_run(self, name: str) -> None:
         """Remove a run."""
-        remove_folder(self._member("runs", name, "run"))
+        self._member("runs", name, "run").remove()
 
     def save_run(self, run: ProbeRun) -> None:
         """Store a run under its name; an older one of the same name is replaced."""
-        folder = self.path / "runs" / checked_name(run.name)
-        with new_folder(folder, replace=True) as temporary:
-            run.save(temporary)
+        folder = self.folder.child(f"runs/{checked_name(run.name)}")
+        with folder.filled(replace=True) as scratch:
+            run.save(scratch)
 
     @property
     def taxonomies(self) -> list[str]:
@@ -323,40 +360,41 @@ class FeatureStore:
         """Load a stored taxonomy."""
         from featstore.taxonomy import Taxonomy
 
-        metadata = json.loads(
-            (self._member("taxonomies", name, "taxonomy") / "zarr.json").read_bytes()
-        )
+        metadata = json.loads(self._member("taxonomies", name, "taxonomy").read("zarr.json"))
         return Taxonomy.from_json(metadata["attributes"]["taxonomy"])
 
     def delete_taxonomy(self, name: str) -> None:
         """Remove a taxonomy."""
-        remove_folder(self._member("taxonomies", name, "taxonomy"))
+        self._member("taxonomies", name, "taxonomy").remove()
 
     def save_taxonomy(self, name: str, taxonomy: Taxonomy) -> None:
         """Store a taxonomy; an older one of the same name is replaced."""
-        folder = self.path / "taxonomies" / checked_name(name)
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise storage_error(error, folder) from error
         group = {
             "zarr_format": 3,
             "node_type": "group",
             "attributes": {"taxonomy": taxonomy.to_json()},
         }
-        write_durably(folder / "zarr.json", [encode_json(group)])
+        folder = self.folder.child(f"taxonomies/{checked_name(name)}")
+        with folder.filled(replace=True) as scratch:
+            (scratch / "zarr.json").write_bytes(encode_json(group))
 
     def _members(self, kind: str) -> list[str]:
-        found = (self.path / kind).glob("*/zarr.json")
-        return sorted(path.parent.name for path in found if _NAME.fullmatch(path.parent.name))
+        return [name for name in self.folder.child(kind).groups() if _NAME.fullmatch(name)]
 
-    def _member(self, kind: str, name: str, noun: str) -> Path:
-        folder = self.path / kind / name
-        if not _NAME.fullmatch(name) or not (folder / "zarr.json").exists():
+    def _member(self, kind: str, name: str, noun: str) -> Folder:
+        folder = self.folder.child(f"{kind}/{name}")
+        if not _NAME.fullmatch(name) or folder.size("zarr.json") is None:
             raise FeatureNotFoundError(
-                f"{self.path} has no {noun} {name!r}. {did_you_mean(name, self._members(kind))}"
+                f"{self.location} has no {noun} {name!r}. {did_you_mean(name, self._members(kind))}"
             )
         return folder
+
+
+def _no_store(folder: Folder) -> NotAStoreError:
+    return NotAStoreError(
+        f"{folder} is not a featstore store (no zarr.json with a featstore format); give the "
+        "location of a store, or another one to create one"
+    )
 
 
 def checked_name(name: str) -> str:

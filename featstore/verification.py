@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import crc32c
 
 from featstore.commits import Commit, read_manifest
 from featstore.errors import FeatstoreError
 from featstore.feature import FeatureInfo
-from featstore.mapped import shard_path
+from featstore.presence import shard_problem
 from featstore.samples import UNLABELLED, Target
+from featstore.shards import shard_name
 from featstore.store import FeatureStore
 
 
@@ -68,7 +68,7 @@ def _check_samples(store: FeatureStore) -> Iterator[Finding]:
     except (FeatstoreError, ValueError, KeyError, OSError) as error:
         yield Finding("samples", str(error))
         return
-    group = json.loads((store.path / "samples" / "zarr.json").read_bytes())
+    group = json.loads(store.folder.read("samples/zarr.json"))
     if samples.labels_digest != group["attributes"].get("labels_digest"):
         yield Finding("samples", "splits or labels are not the ones that were written")
     for name, target in samples.targets.items():
@@ -89,7 +89,7 @@ def _codes_outside(target: Target) -> int:
 
 def _check_feature(store: FeatureStore, info: FeatureInfo) -> Iterator[Finding]:
     folder = store.feature_folder(info.name)
-    attributes = json.loads((folder / "zarr.json").read_bytes())["attributes"]["featstore"]
+    attributes = json.loads(folder.read("zarr.json"))["attributes"]["featstore"]
     if info.spec.digest != attributes["spec_digest"]:
         yield Finding(f"features/{info.name}/zarr.json", "the spec was edited: digest mismatch")
     if info.spec.samples_digest != store.samples.digest:
@@ -105,24 +105,16 @@ def _check_feature(store: FeatureStore, info: FeatureInfo) -> Iterator[Finding]:
         yield Finding(f"features/{info.name}/manifest.json", "rows are not covered exactly once")
         return
     for commit in commits:
-        problem = _check_shard(shard_path(folder, commit.shard), commit, info)
+        problem = _check_shard(commit, info)
         if problem:
             yield Finding(f"features/{info.name}/c/{commit.shard}/0", problem)
 
 
-def _check_shard(path: Path, commit: Commit, info: FeatureInfo) -> str | None:
-    if not path.exists():
-        return "is missing"
-    size = path.stat().st_size
-    if size != commit.nbytes:
-        return f"has {size} bytes instead of {commit.nbytes}"
-    with path.open("rb") as file:
-        content = memoryview(file.read())
-    data, index = content[: -info.layout.index_bytes], content[-info.layout.index_bytes :]
-    try:
-        info.layout.check_index(commit.shard, bytes(index))
-    except FeatstoreError as error:
-        return str(error)
+def _check_shard(commit: Commit, info: FeatureInfo) -> str | None:
+    problem = shard_problem(info.folder, info.layout, commit.shard)
+    if problem:
+        return problem
+    data = memoryview(info.folder.read(shard_name(commit.shard)))[: -info.layout.index_bytes]
     chunk_bytes = len(data) // len(commit.crc32c)
     bad = [
         i

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from featstore.batches import DEPTH, batch_positions, batch_rows, iterate
+from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
+from featstore.rows import Rows
 from featstore.spec import FeatureSpec
 
 
@@ -34,11 +37,25 @@ class View(Protocol):
     @property
     def blocks(self) -> tuple[FeatureView, ...]: ...
 
+    @property
+    def max_memory(self) -> int | None: ...
+
+    def __len__(self) -> int: ...
+
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
 
-    def batches(self, size: int) -> Iterator[NDArray[Any]]: ...
+    def batches(
+        self,
+        size: int | None = None,
+        *,
+        shuffle: int | None = None,
+        out: NDArray[Any] | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[NDArray[Any]]: ...
 
     def array(self) -> NDArray[Any]: ...
+
+    def load(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
 
 
 class FeatureView:
@@ -48,31 +65,37 @@ class FeatureView:
     ----------
     name, spec
         The feature and how it was made.
-    load
-        Returns the whole feature, shape (rows of the store, dim); called once, on first use.
+    open_rows
+        Gives access to the values, of all rows of the store; called once, on first use.
     ids
         Ids of all samples of the store.
     rows
         The store's rows that the view shows, in this order.
+    max_memory
+        Bytes of values that one call may hold in memory; None for no ceiling.  Pages of mapped
+        files do not count: the system takes them back when it needs them.
     """
 
     def __init__(
         self,
         name: str,
         spec: FeatureSpec,
-        load: Callable[[], NDArray[Any]],
+        open_rows: Callable[[], Rows],
         ids: NDArray[np.str_],
         rows: NDArray[np.intp],
+        *,
+        max_memory: int | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.rows = rows
-        self._load = load
+        self.max_memory = max_memory
+        self._open_rows = open_rows
         self._all_ids = ids
 
     @cached_property
-    def _whole(self) -> NDArray[Any]:
-        return self._load()
+    def _source(self) -> Rows:
+        return self._open_rows()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,11 +132,33 @@ class FeatureView:
         """Return all values, shape (n, dim), read-only where nothing had to be copied.
 
         Consecutive rows are a slice of the mapped store: no byte is read before it is used.
+
+        Raises
+        ------
+        MemoryCeilingError
+            If the rows have to be copied, and `max_memory` is too small for that.
         """
-        if self._contiguous:
-            start = int(self.rows[0])
-            return self._whole[start : start + len(self.rows)]
-        return self.take(np.arange(len(self.rows)))
+        window = self.window(0, len(self.rows))
+        return self.load() if window is None else window
+
+    def load(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read all values into memory, shape (n, dim).
+
+        Parameters
+        ----------
+        out
+            Array to fill, of this shape and the stored dtype; a new one by default.
+
+        Raises
+        ------
+        MemoryCeilingError
+            If a new array would be larger than `max_memory`.
+        """
+        if not self._contiguous:
+            return self.take(np.arange(len(self.rows)), out=out)
+        out = output(self, len(self.rows), out)
+        self._source.read(int(self.rows[0]), out)
+        return out
 
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Gather rows of the view.
@@ -130,14 +175,60 @@ class FeatureView:
         -------
         values
             Shape (m, dim); `out` if given.
-        """
-        rows = self.rows[index]
-        # The rows are the store's own, so clipping never happens; it spares take a buffer.
-        return np.take(self._whole, rows, axis=0, out=out, mode="clip")
 
-    def batches(self, size: int) -> Iterator[NDArray[Any]]:
-        """Yield all values in order, at most `size` rows at a time."""
-        return _batches(self, size)
+        Raises
+        ------
+        MemoryCeilingError
+            If a new array would be larger than `max_memory`.
+        """
+        index = np.asarray(index)
+        out = output(self, len(index), out)
+        self.gather(index, out)
+        return out
+
+    def gather(self, index: NDArray[Any], out: NDArray[Any]) -> None:
+        """Gather rows into an array, shape (m, dim), that may have gaps and another dtype."""
+        self._source.take(self.rows[index], out)
+
+    def window(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Return rows [start, stop) of the view without a copy; None where that cannot be."""
+        if not self._contiguous:
+            return None
+        first = int(self.rows[0])
+        return self._source.window(first + start, first + stop)
+
+    def batches(
+        self,
+        size: int | None = None,
+        *,
+        shuffle: int | None = None,
+        out: NDArray[Any] | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[NDArray[Any]]:
+        """Yield all values, at most `size` rows at a time.
+
+        Parameters
+        ----------
+        size
+            Rows of a batch; by default what suits the view: about 16 MiB, or less where
+            `max_memory` asks for that.
+        shuffle
+            Seed of a random order, the same wherever the values lie; in order without it.
+        out
+            Array that every batch is written to, shape (size, dim), of the stored dtype.  Without
+            it, consecutive rows come as slices of the mapped store, read-only; any others as an
+            array of their own, while the next one is gathered.
+        drop_last
+            Leave out a last batch of fewer rows.
+
+        Raises
+        ------
+        InvalidInputError
+            If `size` is below 1, or `out` has another shape or dtype.
+        MemoryCeilingError
+            If two batches are larger than `max_memory`.
+        """
+        return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Let NumPy, scikit-learn and torch take the view for a matrix."""
@@ -198,30 +289,49 @@ class FusedView:
     def __repr__(self) -> str:
         return f"<FusedView {' + '.join(self.names)} {self.shape[0]} × {self.shape[1]}>"
 
+    @property
+    def max_memory(self) -> int | None:
+        """Bytes of values that one call may hold in memory, of all blocks together."""
+        return self.blocks[0].max_memory
+
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Gather rows, shape (m, dim); `out` as in `FeatureView.take`."""
-        if out is None:
-            out = np.empty((len(index), self.shape[1]), self.dtype)
-        start = 0
-        for block in self.blocks:
-            stop = start + block.shape[1]
-            out[:, start:stop] = block.take(index)
-            start = stop
+        """Gather rows, shape (m, dim); see `FeatureView.take`.
+
+        Each block's rows go straight to their columns: no block is copied whole.
+        """
+        index = np.asarray(index)
+        out = output(self, len(index), out)
+        for block, columns in self._columns():
+            block.gather(index, out[:, columns])
         return out
 
-    def batches(self, size: int) -> Iterator[NDArray[Any]]:
-        """Yield all values in order, at most `size` rows at a time."""
-        return _batches(self, size)
+    def load(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read all values into memory, shape (n, dim); see `FeatureView.load`."""
+        return self.take(np.arange(len(self)), out=out)
 
     def array(self) -> NDArray[Any]:
         """Return all values, shape (n, dim): one new array, blocks copied into place."""
-        out = np.empty(self.shape, self.dtype)
-        start = 0
+        return self.load()
+
+    def batches(
+        self,
+        size: int | None = None,
+        *,
+        shuffle: int | None = None,
+        out: NDArray[Any] | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[NDArray[Any]]:
+        """Yield all values, at most `size` rows at a time; see `FeatureView.batches`."""
+        return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
+
+    def window(self, start: int, stop: int) -> None:
+        """Return None: fused rows lie nowhere as they are."""
+
+    def _columns(self) -> Iterator[tuple[FeatureView, slice]]:
+        stop = 0
         for block in self.blocks:
-            stop = start + block.shape[1]
-            out[:, start:stop] = block.array()
-            start = stop
-        return out
+            start, stop = stop, stop + block.shape[1]
+            yield block, slice(start, stop)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Let NumPy, scikit-learn and torch take the view for a matrix."""
@@ -230,8 +340,42 @@ class FusedView:
         return np.asarray(self.array(), dtype=dtype)
 
 
-def _batches(view: FeatureView | FusedView, size: int) -> Iterator[NDArray[Any]]:
-    if size < 1:
-        raise InvalidInputError(f"a batch needs at least 1 row, got size={size}")
-    for start in range(0, len(view), size):
-        yield view.take(np.arange(start, min(start + size, len(view))))
+def output(view: View, m: int, out: NDArray[Any] | None) -> NDArray[Any]:
+    """Return the array that `m` rows of a view go to.
+
+    Raises
+    ------
+    InvalidInputError
+        If `out` has another shape or dtype.
+    MemoryCeilingError
+        If a new array would be larger than the view's `max_memory`.
+    """
+    shape = (m, view.shape[1])
+    if out is None:
+        check_ceiling(shape[0] * shape[1] * view.dtype.itemsize, view.max_memory, f"{m} rows")
+        return np.empty(shape, view.dtype)
+    if out.shape != shape or out.dtype != view.dtype:
+        raise InvalidInputError(
+            f"out must be {shape} of {view.dtype}, got {out.shape} of {out.dtype}"
+        )
+    return out
+
+
+def _batches(
+    view: FeatureView | FusedView,
+    size: int | None,
+    *,
+    shuffle: int | None,
+    out: NDArray[Any] | None,
+    drop_last: bool,
+) -> Iterator[NDArray[Any]]:
+    # Checked here, not in the generator: mistakes are to show at the call.
+    if out is not None and size is None:
+        size = len(out)
+    size = batch_rows(view, size, buffers=DEPTH if out is None else 0)
+    positions = batch_positions(len(view), size, shuffle=shuffle, drop_last=drop_last)
+    if shuffle is None and out is None:
+        whole = view.window(0, len(view))
+        if whole is not None:
+            return (whole[index[0] : index[-1] + 1] for index in positions)
+    return iterate(view, positions, out)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import queue
 from collections.abc import Mapping
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featstore.commits import (
-    COMMITS,
     MANIFEST,
     Commit,
+    CommitLog,
     encode_json,
+    encode_manifest,
     manifest_digest,
-    marker_path,
-    read_commits,
 )
-from featstore.durable import flush_folder, storage_error, sweep, write_durably
-from featstore.errors import InvalidInputError, SpecMismatchError
-from featstore.mapped import check_shards, shard_path
+from featstore.errors import InvalidInputError, SpecMismatchError, StorageError
+from featstore.finite import finite_rows
+from featstore.folder import Folder
+from featstore.presence import check_shards
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
+
+#: Shards between `put` and the medium: one is written while another is flushed.
+IN_FLIGHT = 2
 
 
 class FeatureWriter:
@@ -49,66 +53,68 @@ class FeatureWriter:
 
     Notes
     -----
-    Writing a shard again is harmless: it has the same bytes.  Several writers may therefore
-    work on one feature as long as each shard's values do not depend on who computes them.
+    Any number of writers, in threads, processes or on machines that share the store, may fill one
+    feature.  Each shard is committed by exactly one of them, whoever is first; `put` of a shard
+    that another has committed does nothing.  Writers can be pickled, and used after a fork.
     """
 
-    def __init__(self, folder: Path, spec: FeatureSpec, rows: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Folder, spec: FeatureSpec, rows: int) -> None:
         self.spec = spec
+        self.rows = rows
         self.layout = ShardLayout.choose(rows, spec.backbone.dim, spec.dtype)
-        if (folder / "zarr.json").exists():
-            metadata = json.loads((folder / "zarr.json").read_bytes())
+        self.sealed = False
+        self._open(folder)
+        self._reset()
+
+    def __reduce__(self) -> tuple[type[FeatureWriter], tuple[Folder, FeatureSpec, int]]:
+        return FeatureWriter, (self.folder, self.spec, self.rows)
+
+    def _open(self, folder: Folder) -> None:
+        while not folder.start({"zarr.json": self._metadata(0, {"sealed": False})}):
+            metadata = json.loads(folder.read("zarr.json"))
             attributes = metadata["attributes"]["featstore"]
             stored = FeatureSpec.from_json(attributes["spec"])
-            started_over = not attributes["sealed"] and not read_commits(folder, stored.digest)
-            if stored.digest != spec.digest and started_over:
-                self.sealed = False
-                self._start()
-                return
-            if stored.digest != spec.digest:
-                lines = "\n  ".join(stored.differences(spec))
-                raise SpecMismatchError(
-                    f"feature {folder.name!r} exists and was made in another way "
-                    f"(stored | asked for):\n  {lines}\n"
-                    "Give the new one another name (--backbone NAME=SOURCE) or remove the old "
-                    f"one (featstore rm STORE {folder.name})."
-                )
-            self.sealed = bool(attributes["sealed"])
-            # Shards written by another version may be of another size; go on with that.
-            self.layout = ShardLayout.from_metadata(metadata, rows) or self.layout
-        else:
-            self.sealed = False
-            self._start()
+            if stored.digest == self.spec.digest:
+                # Shards written by another version may be of another size; go on with that.
+                self.layout = ShardLayout.from_metadata(metadata, self.rows) or self.layout
+                self.sealed = bool(attributes["sealed"])
+                break
+            if attributes["sealed"] or CommitLog(folder, stored.digest).read():
+                raise SpecMismatchError(_mismatch(folder.name, stored, self.spec))
+            folder.remove()  # an attempt that computed nothing pins nobody to its spec
+        self.folder = folder.pinned()
+        self.log = CommitLog(self.folder, self.spec.digest, is_open=self._is_open)
         if self.sealed:
             # A kill between the seal and its tidying up leaves the markers behind.
-            shutil.rmtree(folder / COMMITS, ignore_errors=True)
-        sweep(folder)
+            self.log.clear()
+        else:
+            self.log.recover()
+        folder.sweep()
 
-    def _start(self) -> None:
-        # What a deleted feature may have left behind must not count for this one.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        try:
-            (self.folder / COMMITS).mkdir(parents=True, exist_ok=True)
-            flush_folder(self.folder.parent)
-        except OSError as error:
-            raise storage_error(error, self.folder) from error
-        self._write_metadata(visible_rows=0, seal={"sealed": False})
-
-    def _write_metadata(self, *, visible_rows: int, seal: dict[str, Any]) -> None:
-        attributes = {"spec": self.spec.to_json(), "spec_digest": self.spec.digest, **seal}
-        metadata = self.layout.metadata(visible_rows, {"featstore": attributes})
-        write_durably(self.folder / "zarr.json", [encode_json(metadata)])
+    def _reset(self) -> None:
+        """Forget threads and buffers: a forked child has none of its parent's threads."""
+        self._process = os.getpid()
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: list[Future[None]] = []
+        self._buffers: queue.SimpleQueue[NDArray[Any] | None] = queue.SimpleQueue()
+        for _ in range(IN_FLIGHT):
+            self._buffers.put(None)
 
     def pending(self) -> list[int]:
         """Shards that are not committed yet, ascending."""
         if self.sealed:
             return []
-        done = read_commits(self.folder, self.spec.digest)
+        self.flush()
+        done = self.log.read()
         return [shard for shard in range(self.layout.n_shards) if shard not in done]
 
     def put(
-        self, shard: int, block: NDArray[Any], *, excluded: Mapping[int, str] | None = None
+        self,
+        shard: int,
+        block: NDArray[Any],
+        *,
+        excluded: Mapping[int, str] | None = None,
+        wait: bool = True,
     ) -> None:
         """Write and commit one shard.
 
@@ -117,10 +123,15 @@ class FeatureWriter:
         shard
             Index of the shard.
         block
-            All its rows, shape (rows of the shard, dim), float32 or the stored dtype.
+            All its rows, shape (rows of the shard, dim), float32 or the stored dtype.  It is
+            copied, and may be changed as soon as the call returns.
         excluded
             Rows of the store without a readable image, with the reason; their values become
             NaN.
+        wait
+            Return when the shard is committed.  Otherwise checksums, writing and flushing go on
+            in the background, for at most two shards at a time; `flush` and `seal` wait for
+            them, and an error is raised by the next call.
 
         Raises
         ------
@@ -130,7 +141,10 @@ class FeatureWriter:
         StorageError
             If the disk refuses; the shard is then not committed.
         """
-        if self._sealed_on_disk():
+        if self._process != os.getpid():
+            self._reset()
+        self._raise_failures()
+        if not self._is_open():
             raise InvalidInputError(
                 f"feature {self.folder.name!r} is complete and cannot be written any more"
             )
@@ -140,28 +154,62 @@ class FeatureWriter:
             raise InvalidInputError(
                 f"shard {shard} takes {(len(rows), self.layout.dim)} values, got {block.shape}"
             )
-        with np.errstate(over="ignore"):
-            stored = np.array(block, self.layout.dtype, order="C")
-        stored[[row - rows.start for row in excluded]] = np.nan
-        self._check_finite(block, stored, rows, excluded)
-        buffers, checksums = self.layout.encode(shard, stored)
-        path = shard_path(self.folder, shard)
+        buffer = self._buffers.get()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flush_folder(path.parent.parent)
-        except OSError as error:
-            raise storage_error(error, path) from error
-        write_durably(path, buffers)
-        commit = Commit(
-            shard=shard,
-            start=rows.start,
-            rows=len(rows),
-            nbytes=self.layout.file_bytes(shard),
-            crc32c=tuple(checksums),
-            spec_digest=self.spec.digest,
-            excluded=excluded,
-        )
-        write_durably(marker_path(self.folder, shard), [encode_json(commit.to_json())])
+            if buffer is None:
+                buffer = np.empty((self.layout.shard_rows, self.layout.dim), self.layout.dtype)
+            stored = buffer[: len(rows)]
+            with np.errstate(over="ignore"):
+                np.copyto(stored, block, casting="same_kind")
+            self._check_finite(block, stored, rows, excluded)
+            stored[[row - rows.start for row in excluded]] = np.nan
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="featstore-write")
+            self._pending.append(self._pool.submit(self._commit, shard, stored, excluded, buffer))
+        except BaseException:
+            self._buffers.put(buffer)
+            raise
+        if wait:
+            self.flush()
+
+    def _commit(
+        self, shard: int, stored: NDArray[Any], excluded: Mapping[int, str], buffer: NDArray[Any]
+    ) -> None:
+        try:
+            rows = self.layout.shard_range(shard)
+            buffers, checksums = self.layout.encode(shard, stored)
+            commit = Commit(
+                shard=shard,
+                start=rows.start,
+                rows=len(rows),
+                nbytes=self.layout.file_bytes(shard),
+                crc32c=tuple(checksums),
+                spec_digest=self.spec.digest,
+                excluded=excluded,
+            )
+            self.log.add(commit, buffers)
+        finally:
+            self._buffers.put(buffer)
+
+    def flush(self) -> None:
+        """Wait until every shard that was put is committed.
+
+        Raises
+        ------
+        StorageError
+            If the disk refused one of them.
+        """
+        if self._process != os.getpid():
+            self._reset()
+        for future in self._pending:
+            future.exception()
+        self._raise_failures()
+
+    def _raise_failures(self) -> None:
+        done = [future for future in self._pending if future.done()]
+        self._pending = [future for future in self._pending if not future.done()]
+        for future in done:
+            future.result()
 
     def _check_finite(
         self,
@@ -170,7 +218,7 @@ class FeatureWriter:
         rows: range,
         excluded: Mapping[int, str],
     ) -> None:
-        bad = ~np.isfinite(stored).all(axis=1)
+        bad = ~finite_rows(stored)
         bad[[row - rows.start for row in excluded]] = False
         if not bad.any():
             return
@@ -197,10 +245,14 @@ class FeatureWriter:
         CorruptStoreError
             If a committed shard's file is not there, or of another size.
         """
-        if self.sealed or self._sealed_on_disk():
+        self.flush()
+        if not self.sealed:
+            self.log.recover()
+        commits = {} if self.sealed else self.log.read()
+        # Asked after the markers were read: another writer's seal removes them.
+        if self.sealed or not self._is_open():
             self.sealed = True
             return
-        commits = read_commits(self.folder, self.spec.digest)
         missing = self.layout.n_shards - len(commits)
         if missing:
             raise InvalidInputError(
@@ -208,16 +260,37 @@ class FeatureWriter:
                 f"{self.layout.n_shards} shards are missing; run the extraction again"
             )
         check_shards(self.folder, self.layout)
-        shards = [commits[i].to_json() for i in range(self.layout.n_shards)]
-        manifest = encode_json({"spec_digest": self.spec.digest, "shards": shards})
-        write_durably(self.folder / MANIFEST, [manifest])
-        self._write_metadata(
-            visible_rows=self.layout.rows,
-            seal={"sealed": True, "manifest_digest": manifest_digest(manifest)},
-        )
+        self.folder.flush()
+        shards = [commits[i] for i in range(self.layout.n_shards)]
+        manifest = encode_manifest(self.spec.to_json(), self.spec.digest, shards)
+        self.folder.write(MANIFEST, [manifest])
+        seal = {"sealed": True, "manifest_digest": manifest_digest(manifest)}
+        self.folder.write("zarr.json", [self._metadata(self.layout.rows, seal)])
         self.sealed = True
-        shutil.rmtree(self.folder / COMMITS, ignore_errors=True)
+        self.log.clear()
 
-    def _sealed_on_disk(self) -> bool:
-        metadata = json.loads((self.folder / "zarr.json").read_bytes())
-        return bool(metadata["attributes"]["featstore"]["sealed"])
+    def _metadata(self, visible_rows: int, seal: dict[str, Any]) -> bytes:
+        attributes = {"spec": self.spec.to_json(), "spec_digest": self.spec.digest, **seal}
+        return encode_json(self.layout.metadata(visible_rows, {"featstore": attributes}))
+
+    def _is_open(self) -> bool:
+        """Whether the feature on disk is this one, and not sealed."""
+        try:
+            attributes = json.loads(self.folder.read("zarr.json"))["attributes"]["featstore"]
+        except FileNotFoundError:
+            attributes = {"spec_digest": None}
+        if attributes["spec_digest"] != self.spec.digest:
+            raise StorageError(
+                f"{self.folder} was removed by another process while it was being written; run "
+                "the same command again to start over"
+            )
+        return not attributes["sealed"]
+
+
+def _mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
+    lines = "\n  ".join(stored.differences(asked))
+    return (
+        f"feature {name!r} exists and was made in another way (stored | asked for):\n  {lines}\n"
+        "Give the new one another name (--backbone NAME=SOURCE) or remove the old one "
+        f"(featstore rm STORE {name})."
+    )

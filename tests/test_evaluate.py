@@ -222,7 +222,7 @@ def test_nan_rows_are_named(tmp_path: Path) -> None:
         writer.put(shard, X[rows.start : rows.stop])
     writer.seal()
     # No writer of ours stores NaN; another tool may.
-    path = store.feature_folder("bad") / "c" / "0" / "0"
+    path = (store.path / "features" / "bad") / "c" / "0" / "0"
     content = bytearray(path.read_bytes())
     content[7 * 128 : 7 * 128 + 2] = np.float16(np.nan).tobytes()
     path.write_bytes(content)

@@ -206,7 +206,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
         for features in (("upper",), ("lower",), ("upper", "lower")):
             run = make_run(store, features, probe=probe)
             store.save_run(run)
-            record(store.path, "probe", run=run.name)
+            record(store.folder, "probe", run=run.name)
     store.save_run(make_run(store, ("upper", "lower"), "tags"))
     names = sorted(NAMES)
     coarse = ["animal" if name[0] == "<" else "bird & co" for name in names]

@@ -72,7 +72,7 @@ def edit_manifest(folder: Path) -> None:
 def test_damage_is_named(
     store: FeatureStore, damage: Callable[[Path], object], place: str, problem: str
 ) -> None:
-    damage(store.feature_folder("pixels"))
+    damage(store.path / "features" / "pixels")
     findings = fs.verify(store)
     assert findings[0].place == place
     assert problem in findings[0].problem
@@ -87,7 +87,7 @@ def test_damage_is_named(
 @given(data=st.data())
 def test_any_flipped_bit_of_a_shard_is_found(store: FeatureStore, data: st.DataObject) -> None:
     shard = data.draw(st.integers(0, 7))
-    path = store.feature_folder("pixels") / "c" / str(shard) / "0"
+    path = (store.path / "features" / "pixels") / "c" / str(shard) / "0"
     sound = path.read_bytes()
     byte = data.draw(st.integers(0, len(sound) - 1))
     bit = data.draw(st.integers(0, 7))

@@ -41,10 +41,10 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     words += ["--backbone", given if given.startswith(f"{feature}=") else f"{feature}={given}"]
     for option, usual in (("transform", "own"), ("dtype", "float16"), ("numerics", "fp32")):
         words += [f"--{option}", request[option]] if request[option] != usual else []
-    return shlex.join([*words, "--out", str(store.path)])
+    return shlex.join([*words, "--out", store.location])
 
 
-def probe_command(run: ProbeRun, store: Path, *, splits: Sequence[str]) -> str:
+def probe_command(run: ProbeRun, store: str, *, splits: Sequence[str]) -> str:
     """Return the `featstore probe` command that makes a run again.
 
     Parameters
@@ -52,7 +52,7 @@ def probe_command(run: ProbeRun, store: Path, *, splits: Sequence[str]) -> str:
     run
         A stored run.
     store
-        Path of the store.
+        Path or URL of the store.
     splits
         Names of the store's splits.
 
@@ -82,7 +82,7 @@ def probe_command(run: ProbeRun, store: Path, *, splits: Sequence[str]) -> str:
     return shlex.join([*words, "--name", run.name])
 
 
-def report_command(store: Path, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:
+def report_command(store: str, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:
     """Return the `featstore report` command, without a taxonomy that came from a file."""
     words = ["featstore", "report", str(store), "--out", str(out)]
     for name in runs or ():

@@ -15,7 +15,6 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from featstore._version import __version__
-from featstore.durable import write_durably
 from featstore.errors import InvalidInputError
 from featstore.html_report.board import Board, boards
 from featstore.html_report.command import report_command
@@ -23,6 +22,7 @@ from featstore.html_report.levels import covering_level
 from featstore.html_report.numbers import FILTERS, plural, points_span, span
 from featstore.html_report.provenance import provenance
 from featstore.html_report.section import section
+from featstore.local_folder import LocalFolder
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy
 
@@ -73,7 +73,7 @@ def report(
     names = list(dict.fromkeys(store.runs if runs is None else runs))
     if not names:
         raise InvalidInputError(
-            f"{store.path} has no runs to report; run `featstore probe {store.path}` first"
+            f"{store.location} has no runs to report; run `featstore probe {store.location}` first"
             if runs is None
             else "name at least one run to report, or none to report them all"
         )
@@ -90,20 +90,20 @@ def report(
         _environment()
         .get_template("report.html")
         .render(
-            title=title or f"{store.path.resolve().stem}: probes on frozen features",
+            title=title or f"{Path(store.folder.name).stem}: probes on frozen features",
             data=_data(store),
             source=_source(store),
             time=datetime.now(UTC),
             version=__version__,
             sections=[section(board, f"s{i}", taxonomies) for i, board in enumerate(found, 1)],
             provenance=provenance(store, ranked),
-            report_command=report_command(store.path, out, runs=runs, title=title),
+            report_command=report_command(store.location, out, runs=runs, title=title),
             style=Markup(_template("report.css")),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
-    write_durably(out, [page.encode()])
+    LocalFolder(out.parent).write(out.name, [page.encode()])
     return out
 
 

@@ -67,7 +67,7 @@ class Provenance:
 
 def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     """Collect where runs come from."""
-    lines = history(store.path)
+    lines = history(store.folder)
     used = dict.fromkeys(name for run in runs for name in run.config.features)
     engines = {
         name: str(engine)
@@ -84,7 +84,7 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
         ],
         commands=[
             *filter(None, (extract_command(store, name) for name in stored)),
-            *(probe_command(run, store.path, splits=splits) for run in runs),
+            *(probe_command(run, store.location, splits=splits) for run in runs),
         ],
         machines=_machines(runs, lines),
         events=[_event(line) for line in lines[-HISTORY_LINES:]],
@@ -93,14 +93,18 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     )
 
 
-def describe(transform: Transform) -> str:
+def describe(transform: Transform | None) -> str:
     """Say in words what happens to an image.
 
     Examples
     --------
     >>> describe(Transform())
     'short side to 256, centre crop 224, bilinear'
+    >>> describe(None)
+    'unknown (imported)'
     """
+    if transform is None:
+        return "unknown (imported)"
     size = f"{transform.size}"
     geometry = {
         "resize-crop": f"short side to {transform.resize}, centre crop {size}",

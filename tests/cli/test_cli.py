@@ -157,7 +157,7 @@ def test_compare(store: Path) -> None:
 def test_verify_and_its_exit_code(tmp_path: Path) -> None:
     made = make_digits_store(tmp_path / "d.zarr")
     assert run("verify", made.path).exit_code == 0
-    shard = made.feature_folder("pixels") / "c" / "2" / "0"
+    shard = made.path / "features" / "pixels" / "c" / "2" / "0"
     content = bytearray(shard.read_bytes())
     content[1000] ^= 1
     shard.write_bytes(content)

@@ -1,0 +1,85 @@
+"""Batches: a view's rows piece by piece, in order or shuffled, the next piece under way."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.ceiling import check_ceiling
+from featstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from featstore.view import View
+
+#: Size of a batch where nobody asks for another one.
+BATCH_BYTES = 16 << 20
+#: Batches in memory at a time: the one in use, and the one under way.
+DEPTH = 2
+
+
+def batch_rows(view: View, size: int | None, *, buffers: int = DEPTH) -> int:
+    """Return the rows of a batch: `size`, or what suits the view and its memory ceiling.
+
+    Raises
+    ------
+    InvalidInputError
+        If `size` is below 1.
+    MemoryCeilingError
+        If batches of this size need more than the view's `max_memory`, or if a single row does.
+    """
+    row_bytes = view.shape[1] * view.dtype.itemsize
+    if size is None:
+        room = BATCH_BYTES
+        if view.max_memory is not None:
+            room = min(room, view.max_memory // buffers)
+        size = max(room // row_bytes, 1)
+    if size < 1:
+        raise InvalidInputError(f"a batch needs at least 1 row, got size={size}")
+    check_ceiling(
+        buffers * min(size, len(view)) * row_bytes,
+        view.max_memory,
+        f"{buffers} batches of {size} rows",
+    )
+    return size
+
+
+def batch_positions(
+    n: int, size: int, *, shuffle: int | None, drop_last: bool
+) -> Iterator[NDArray[np.intp]]:
+    """Yield the positions of each batch, shape (size,); the last one may be shorter.
+
+    The order depends on `n` and the seed alone, never on the size of the batches or on where the
+    values lie.
+    """
+    order = np.arange(n) if shuffle is None else np.random.default_rng(shuffle).permutation(n)
+    stop = n - n % size if drop_last else n
+    for start in range(0, stop, size):
+        yield order[start : start + size]
+
+
+def iterate(
+    view: View, positions: Iterator[NDArray[np.intp]], out: NDArray[Any] | None
+) -> Iterator[NDArray[Any]]:
+    """Yield the rows of each batch; with `out`, in that one buffer, otherwise one ahead."""
+    if out is not None:
+        if out.ndim != 2 or out.shape[1] != view.shape[1] or out.dtype != view.dtype:
+            raise InvalidInputError(
+                f"out must be (rows of a batch, {view.shape[1]}) of {view.dtype}, got "
+                f"{out.shape} of {out.dtype}"
+            )
+        for index in positions:
+            yield view.take(index, out=out[: len(index)])
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="featstore-batch") as thread:
+        under_way: deque[Future[NDArray[Any]]] = deque()
+        for index in positions:
+            under_way.append(thread.submit(view.take, index))
+            if len(under_way) == DEPTH:
+                yield under_way.popleft().result()
+        for batch in under_way:
+            yield batch.result()

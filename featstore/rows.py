@@ -1,0 +1,105 @@
+"""Rows: how the values of a sealed feature are reached, wherever they lie."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featstore.cores import available_cores
+from featstore.residency import Residency
+
+#: Below this, handing work to a second thread costs more than it saves.
+_PARALLEL_BYTES = 1 << 20
+#: Gathered at a time where the result has gaps.
+_PIECE_BYTES = 1 << 18
+
+
+class Rows(Protocol):
+    """All rows of a feature, shape (rows of the store, dim)."""
+
+    def take(self, index: NDArray[np.intp], out: NDArray[Any]) -> None:
+        """Gather rows, shape (m,), into `out`, shape (m, dim), which may have gaps."""
+        ...
+
+    def read(self, start: int, out: NDArray[Any]) -> None:
+        """Copy consecutive rows from `start` on into `out`, shape (m, dim)."""
+        ...
+
+    def window(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Return consecutive rows without a copy, read-only; None where that cannot be."""
+        ...
+
+
+class ArrayRows:
+    """Rows of an array, as a rule a mapped one.
+
+    Parameters
+    ----------
+    array
+        Shape (rows, dim), C-contiguous.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self._residency = Residency.of(array)
+
+    def take(self, index: NDArray[np.intp], out: NDArray[Any]) -> None:
+        """Gather rows into `out`."""
+        if self._residency is not None:
+            self._residency.expect(index)
+        direct = out.flags.c_contiguous and out.dtype == self._array.dtype
+        step = max(_PIECE_BYTES // self._array.strides[0], 1)
+
+        def gather(start: int, stop: int) -> None:
+            # The rows are the store's own, so clipping never happens; it spares take a buffer.
+            if direct:
+                np.take(self._array, index[start:stop], axis=0, out=out[start:stop], mode="clip")
+                return
+            # NumPy would gather into a copy of all of `out`; pieces stay in the cache.
+            piece = np.empty((min(step, stop - start), self._array.shape[1]), self._array.dtype)
+            for first in range(start, stop, step):
+                last = min(first + step, stop)
+                rows = piece[: last - first]
+                np.take(self._array, index[first:last], axis=0, out=rows, mode="clip")
+                out[first:last] = rows
+
+        in_threads(gather, len(index), out.nbytes)
+
+    def read(self, start: int, out: NDArray[Any]) -> None:
+        """Copy consecutive rows into `out`."""
+
+        def copy(first: int, last: int) -> None:
+            np.copyto(out[first:last], self._array[start + first : start + last])
+
+        in_threads(copy, len(out), out.nbytes)
+
+    def window(self, start: int, stop: int) -> NDArray[Any]:
+        """Return consecutive rows without a copy, read-only."""
+        return self._array[start:stop]
+
+
+def in_threads(work: Callable[[int, int], None], n: int, nbytes: int) -> None:
+    """Do work(start, stop) on a few ranges that together cover [0, n); large ones side by side."""
+    threads = available_cores() if nbytes >= _PARALLEL_BYTES else 1
+    if threads == 1:
+        work(0, n)
+        return
+    edges = [n * i // threads for i in range(threads + 1)]
+    # Each range frees the interpreter's lock while it copies.
+    futures = [_threads(os.getpid()).submit(work, *edge) for edge in itertools.pairwise(edges[:-1])]
+    work(edges[-2], n)
+    for future in futures:
+        future.result()
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """Return this process's threads; those of the parent do not outlive a fork."""
+    return ThreadPoolExecutor(max(available_cores() - 1, 1), thread_name_prefix="featstore-read")
