@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from featstore.samples import Samples, Target
     from featstore.store import FeatureStore
     from featstore.taxonomy import Taxonomy
+    from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
     from featstore.verification import verify
     from featstore.view import FeatureView, FusedView
@@ -55,8 +56,10 @@ _HOMES = {
     "Transform": "transform",
     "compare": "run",
     "extract": "extraction",
+    "load_tensor": "tensors",
     "probe": "evaluate",
     "report": "html_report",
+    "tensor_batches": "tensors",
     "verify": "verification",
 }
 
@@ -79,19 +82,21 @@ __all__ = [
     "__version__",
     "compare",
     "extract",
+    "load_tensor",
     "open",
     "plots",
     "probe",
     "report",
+    "tensor_batches",
     "verify",
 ]
 
 
-def open(path: str | Path) -> FeatureStore:  # noqa: A001 - read as fs.open
+def open(location: str | Path, **options: Any) -> FeatureStore:  # noqa: A001 - read as fs.open
     """Open a store; see `featstore.store.FeatureStore.open`."""
     from featstore.store import FeatureStore
 
-    return FeatureStore.open(path)
+    return FeatureStore.open(location, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -70,6 +70,11 @@ def marker_name(shard: int) -> str:
     return f"{COMMITS}/{shard:08d}.json"
 
 
+def claim_name(shard: int) -> str:
+    """File by which a shard is claimed."""
+    return f"{COMMITS}/{shard:08d}.claim"
+
+
 def encode_marker(commit: Commit, staged: str | None) -> bytes:
     """Serialise a marker, with a digest of itself: a damaged one must not count."""
     content = {"commit": commit.to_json(), "staged": staged}
@@ -105,6 +110,14 @@ class CommitLog:
     def read(self) -> dict[int, Commit]:
         """Return the committed shards."""
         return {commit.shard: commit for commit, _ in self._markers().values() if commit}
+
+    def decided(self) -> set[str]:
+        """Return the names of the staged bytes that belong to committed shards."""
+        return {staged for commit, staged in self._markers().values() if commit and staged}
+
+    def has(self, shard: int) -> bool:
+        """Whether a shard is committed, by a look at its marker's name alone."""
+        return self.folder.size(marker_name(shard)) is not None
 
     def add(self, commit: Commit, buffers: Iterable[Any]) -> None:
         """Commit a shard, unless another writer has.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from featstore.commits import encode_json
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
 from featstore.encoder import Encoder
-from featstore.errors import InvalidInputError, UnreadableImageError
+from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
 from featstore.feature_task import FeatureTask
 from featstore.feed import PixelFeed
 from featstore.history import record
@@ -21,6 +22,7 @@ from featstore.location import open_folder
 from featstore.presence import check_shards
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
+from featstore.sharing import SharedWork
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
 from featstore.store import FeatureStore
 
@@ -170,7 +172,9 @@ def open_dataset(images: str | Path | Dataset) -> Dataset:
 def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
     folder = open_folder(location)
     if folder.size("zarr.json") is None and not folder.files():
-        return FeatureStore.create(location, dataset.samples, source=dataset.source)
+        # Another process may do the same at this moment; then both go on with one store.
+        with suppress(NotAStoreError):
+            return FeatureStore.create(location, dataset.samples, source=dataset.source)
     store = FeatureStore.open(location)
     differences = store.samples.differences(dataset.samples)
     if differences and store.is_empty:
@@ -214,8 +218,8 @@ def extract_features(
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract` for the arguments.
 
-    The unit of work is the smallest shard.  Rows are decoded in the store's order, and only
-    where some feature still lacks them.
+    Rows are decoded in the store's order, and only where some feature still lacks them.  Processes
+    that do the same at once divide the work; see `featstore.sharing.SharedWork`.
     """
     if batch_size < 1:
         raise InvalidInputError(f"a batch needs at least 1 image, got batch_size={batch_size}")
@@ -237,38 +241,44 @@ def extract_features(
         for name, writer in writers.items()
         if not writer.sealed
     }
-    chunks = list(_chunks(list(tasks.values()), len(dataset.samples), batch_size))
-    total = sum(len(chunk) for chunk in chunks)
+    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size)
     transforms = [task.encoder.transform for task in tasks.values()]
-    started = time.perf_counter()
+    started, images = time.perf_counter(), 0
     excluded: dict[int, str] = {}
     with (
-        progress_bar("extract", total, unit="images", shown=progress) as advance,
+        closing(work),
+        progress_bar("extract", work.left, unit="images", shown=progress) as advance,
         PixelFeed(dataset, transforms, workers=workers) as feed,
     ):
-        for batch in feed.batches(chunks):
-            if batch.unreadable and on_error == "raise":
-                _refuse(batch.unreadable)
-            excluded.update(batch.unreadable)
-            for task in tasks.values():
-                task.take(batch)
-            advance(len(batch.rows))
-    for task in tasks.values():
-        task.writer.seal()
+        while work.left:
+            before, images_before = work.left, images
+            for batch in feed.batches(work.batches(), longest=batch_size):
+                if batch.unreadable and on_error == "raise":
+                    _refuse(batch.unreadable)
+                excluded.update(batch.unreadable)
+                for task in tasks.values():
+                    task.take(batch)
+                images += len(batch.rows)
+                advance(len(batch.rows))
+            advance(max(before - work.left - (images - images_before), 0))  # done by others
+            if images == images_before:
+                work.wait()
+        for task in tasks.values():
+            task.writer.seal()
     seconds = time.perf_counter() - started
     if tasks:
         record(
             store.folder,
             "extract",
             features={name: task.encoder.engine for name, task in tasks.items()},
-            images=total,
+            images=images,
             seconds=round(seconds, 3),
         )
     return Extraction(
         store=store,
         computed=tuple(tasks),
         unchanged=tuple(name for name in writers if name not in tasks),
-        images=total,
+        images=images,
         seconds=seconds,
         excluded=excluded,
     )
@@ -280,16 +290,3 @@ def _refuse(unreadable: Mapping[int, str]) -> None:
     raise UnreadableImageError(
         f"{first}{more}; repair or remove it, or exclude such rows with --on-error skip"
     )
-
-
-def _chunks(tasks: Sequence[FeatureTask], n_rows: int, batch_size: int) -> Iterator[range]:
-    """Yield the batches that some feature needs; none crosses the end of a shard."""
-    if not tasks:
-        return
-    unit = min(task.writer.layout.shard_rows for task in tasks)
-    for start in range(0, n_rows, unit):
-        if not any(task.needs(start) for task in tasks):
-            continue
-        stop = min(start + unit, n_rows)
-        for first in range(start, stop, batch_size):
-            yield range(first, min(first + batch_size, stop))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,31 +24,54 @@ class FeatureTask:
     def __init__(self, encoder: Encoder, writer: FeatureWriter) -> None:
         self.encoder = encoder
         self.writer = writer
-        self.pending = set(writer.pending())
+        self._pending = set(writer.pending())
+        self._claimed: set[int] = set()
         self._block: NDArray[np.float32] | None = None
         self._excluded: dict[int, str] = {}
         self._limit: int | None = None
 
+    @property
+    def shard_rows(self) -> int:
+        """Rows of a shard."""
+        return self.writer.layout.shard_rows
+
+    def pending(self, rows: range) -> Iterator[int]:
+        """Shards of a unit of work that are not committed, as far as is known."""
+        for shard in range(rows.start // self.shard_rows, -(-rows.stop // self.shard_rows)):
+            if shard in self._pending:
+                yield shard
+
+    def claim(self, rows: range) -> None:
+        """Take on the shards of a unit of work that nobody else is at."""
+        for shard in list(self.pending(rows)):
+            if self.writer.claim(shard):
+                self._claimed.add(shard)
+            elif self.writer.sealed or self.writer.log.has(shard):
+                self._pending.remove(shard)
+
     def needs(self, row: int) -> bool:
-        """Whether the shard that holds `row` is not committed yet."""
-        return row // self.writer.layout.shard_rows in self.pending
+        """Whether this task has taken on the shard that holds `row`."""
+        return row // self.shard_rows in self._claimed
 
     def take(self, batch: PixelBatch) -> None:
         """Encode a batch, and commit the shard if this completes it."""
         if not self.needs(batch.rows.start):
             return
-        shard = batch.rows.start // self.writer.layout.shard_rows
+        shard = batch.rows.start // self.shard_rows
         rows = self.writer.layout.shard_range(shard)
         if self._block is None:
-            self._block = np.empty((len(rows), self.writer.layout.dim), np.float32)
+            self._block = np.empty((self.shard_rows, self.writer.layout.dim), np.float32)
         start = batch.rows.start - rows.start
         pixels = batch.pixels[self.encoder.transform]
         self._block[start : start + len(pixels)] = self._encode(pixels)
         self._excluded.update(batch.unreadable)
         if batch.rows.stop == rows.stop:
-            self.writer.put(shard, self._block, excluded=self._excluded)
-            self.pending.remove(shard)
-            self._block, self._excluded = None, {}
+            block = self._block[: len(rows)]
+            # Written while the next shard is computed.
+            self.writer.put(shard, block, excluded=self._excluded, wait=False)
+            self._pending.remove(shard)
+            self._claimed.remove(shard)
+            self._excluded = {}
 
     def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode in pieces that fit into the device's memory, halving them where needed."""

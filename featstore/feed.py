@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -79,12 +79,21 @@ class PixelFeed:
     ) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def batches(self, rows: Sequence[range]) -> Iterator[PixelBatch]:
+    def batches(self, rows: Iterable[range], *, longest: int) -> Iterator[PixelBatch]:
         """Yield a batch for each range of rows, in order.
 
-        A batch's pixels are valid until the next one is asked for.
+        Parameters
+        ----------
+        rows
+            Asked for as many batches ahead as are in flight.
+        longest
+            Rows of a batch at most.
+
+        Yields
+        ------
+        batch
+            Its pixels are valid until the next one is asked for.
         """
-        longest = max(map(len, rows), default=0)
         ring = deque(
             {t: np.empty((longest, t.size, t.size, 3), np.uint8) for t in self._transforms}
             for _ in range(self._depth)

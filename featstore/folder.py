@@ -27,6 +27,14 @@ class Staged(Protocol):
         ...
 
 
+class Claim(Protocol):
+    """The sole right to do a piece of work."""
+
+    def release(self, *, done: bool) -> None:
+        """Give the right back; `done` if there is nothing left to do."""
+        ...
+
+
 class Folder(Protocol):
     """A folder of files, named relative to it with ``/``.
 
@@ -64,6 +72,10 @@ class Folder(Protocol):
 
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes; None if there is no such file."""
+        ...
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was last written, in seconds since 1970; None if there is none."""
         ...
 
     def files(self) -> dict[str, int]:
@@ -104,6 +116,13 @@ class Folder(Protocol):
 
     def is_abandoned(self, staged: str) -> bool:
         """Whether nobody who is alive has put these bytes aside; False where nobody can know."""
+        ...
+
+    def claim(self, name: str) -> Claim | None:
+        """Claim a piece of work by a file of this name; None if somebody alive is at it.
+
+        A claim spares work and protects nothing: where nobody can know, everybody gets one.
+        """
         ...
 
     def start(self, files: Mapping[str, bytes]) -> bool:

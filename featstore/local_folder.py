@@ -91,6 +91,13 @@ class LocalFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def modified(self, name: str) -> float | None:
+        """Return when a file was last written, in seconds since 1970; None if there is none."""
+        try:
+            return os.stat(self._at(name), dir_fd=self._descriptor).st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def files(self) -> dict[str, int]:
         """Return the size in bytes of every file below the folder, by name."""
         return {
@@ -195,6 +202,20 @@ class LocalFolder:
             return bool(lock(descriptor))
         finally:
             os.close(descriptor)
+
+    def claim(self, name: str) -> ClaimedFile | None:
+        """Claim a piece of work by a file of this name; None if somebody alive is at it."""
+        flags = os.O_RDWR | os.O_CREAT
+        with self._storing(name):
+            try:
+                descriptor = os.open(self._at(name), flags, 0o666, dir_fd=self._descriptor)
+            except FileNotFoundError:
+                self._make_parents(name)
+                descriptor = os.open(self._at(name), flags, 0o666, dir_fd=self._descriptor)
+        if lock(descriptor) is False:
+            os.close(descriptor)
+            return None
+        return ClaimedFile(self, name, descriptor)
 
     # Whole folders
 
@@ -355,3 +376,22 @@ class StagedFile:
     def close(self) -> None:
         """Give up the claim; what is still there may then be swept."""
         self._aside.close()
+
+
+class ClaimedFile:
+    """The right to do a piece of work, for as long as its process lives."""
+
+    def __init__(self, folder: LocalFolder, name: str, descriptor: int) -> None:
+        self._folder = folder
+        self._name = name
+        self._descriptor = descriptor
+
+    def release(self, *, done: bool) -> None:
+        """Give the right back; `done` if there is nothing left to do."""
+        try:
+            # The name stays where work is left: without it, two could hold the same right, one by
+            # the old file and one by a new one.
+            if done:
+                self._folder.delete(self._name)
+        finally:
+            os.close(self._descriptor)

@@ -7,6 +7,7 @@ import os
 import queue
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from featstore.commits import (
     MANIFEST,
     Commit,
     CommitLog,
+    claim_name,
     encode_json,
     encode_manifest,
     manifest_digest,
 )
 from featstore.errors import InvalidInputError, SpecMismatchError, StorageError
 from featstore.finite import finite_rows
-from featstore.folder import Folder
+from featstore.folder import Claim, Folder
 from featstore.presence import check_shards
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
@@ -95,6 +97,7 @@ class FeatureWriter:
         """Forget threads and buffers: a forked child has none of its parent's threads."""
         self._process = os.getpid()
         self._pool: ThreadPoolExecutor | None = None
+        self._claims: dict[int, Claim] = {}
         self._pending: list[Future[None]] = []
         self._buffers: queue.SimpleQueue[NDArray[Any] | None] = queue.SimpleQueue()
         for _ in range(IN_FLIGHT):
@@ -107,6 +110,38 @@ class FeatureWriter:
         self.flush()
         done = self.log.read()
         return [shard for shard in range(self.layout.n_shards) if shard not in done]
+
+    def claim(self, shard: int) -> bool:
+        """Ask for the sole right to compute a shard.
+
+        Several writers that share a feature spare each other work in this way.  The right ends
+        when the shard is committed, with `release`, or with the process.  Where the file system
+        has no locks, and on object storage, everybody gets it: the first to commit wins.
+
+        Returns
+        -------
+        granted
+            False if the shard is committed, or if another writer is at it.
+        """
+        if shard in self._claims:
+            return True
+        if self.sealed or self.log.has(shard):
+            return False
+        claim = self.folder.claim(claim_name(shard))
+        if claim is None:
+            return False
+        # Asked once more: its last owner may have committed it just before.
+        if self.log.has(shard) or not self._is_open():
+            claim.release(done=True)
+            return False
+        self._claims[shard] = claim
+        return True
+
+    def release(self) -> None:
+        """Wait for the shards under way, and give back all claims."""
+        wait_for(self._pending)
+        while self._claims:
+            self._claims.popitem()[1].release(done=False)
 
     def put(
         self,
@@ -188,6 +223,9 @@ class FeatureWriter:
                 excluded=excluded,
             )
             self.log.add(commit, buffers)
+            claim = self._claims.pop(shard, None)
+            if claim is not None:
+                claim.release(done=True)
         finally:
             self._buffers.put(buffer)
 
@@ -201,8 +239,7 @@ class FeatureWriter:
         """
         if self._process != os.getpid():
             self._reset()
-        for future in self._pending:
-            future.exception()
+        wait_for(self._pending)
         self._raise_failures()
 
     def _raise_failures(self) -> None:

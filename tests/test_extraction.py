@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +24,7 @@ from featstore.datasets import ImageFolder
 from featstore.errors import InvalidInputError, SpecMismatchError, UnreadableImageError
 from featstore.extraction import extract_features
 from featstore.images import load_pixels
+from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
 
 NET = "random/resnet18?size=64"
@@ -182,3 +187,47 @@ def test_memory_that_does_not_suffice_halves_the_batch(small: Path, tmp_path: Pa
     extract_features(dataset, {"x": Tight(encoder), "y": encoder}, store, dtype="float32")
     assert max(sizes) <= 10
     np.testing.assert_array_equal(store.view("x").array(), store.view("y").array())
+
+
+SHARE = """
+import sys
+import featstore as fs
+result = fs.extract(sys.argv[1], sys.argv[2], sys.argv[3], batch_size=32, progress=False)
+print(result.images)
+"""
+
+
+def test_two_processes_divide_the_work(photos: Path, tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARE, str(photos), NET, str(tmp_path / "shared.zarr")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        )
+        for _ in range(2)
+    ]
+    images = [int(process.communicate()[0]) for process in processes]
+    assert sum(images) == 600
+    alone = fs.extract(photos, [NET], tmp_path / "alone.zarr", batch_size=32)
+    assert fs.verify(FeatureStore.open(tmp_path / "shared.zarr")) == []
+    assert tree_digest(tmp_path / "shared.zarr") == tree_digest(alone.store.path)
+
+
+def test_a_claimed_shard_is_left_to_its_owner_until_that_gives_up(
+    photos: Path, tmp_path: Path
+) -> None:
+    dataset = ImageFolder.scan(photos)
+    encoder = load_encoder(NET)
+    store = FeatureStore.create(tmp_path / "s.zarr", dataset.samples, source=dataset.source)
+    spec = FeatureSpec(
+        encoder.spec, encoder.transform, "float16", encoder.numerics, dataset.samples.digest
+    )
+    owner = store.writer("x", spec)
+    assert owner.claim(1)
+    assert not store.writer("x", spec).claim(1)
+    threading.Timer(1.5, owner.release).start()
+    result = extract_features(dataset, {"x": encoder}, store)
+    assert result.images == 600
+    assert store.feature("x").sealed
+    assert not owner.claim(1)

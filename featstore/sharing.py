@@ -1,0 +1,77 @@
+"""Sharing: which rows are still to be computed, and who is at them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from featstore.feature_task import FeatureTask
+
+#: Seconds between two looks at what others are computing.
+_POLL_S = 0.2
+
+
+class SharedWork:
+    """The rows that some feature lacks, in units that one process computes at a time.
+
+    Processes that extract the same features at once, on one machine or on several that share the
+    store, divide the units among them.
+
+    Parameters
+    ----------
+    tasks
+        The features.
+    n_rows
+        Rows of the store.
+    batch_size
+        Rows of a batch at most.
+    """
+
+    def __init__(self, tasks: Sequence[FeatureTask], n_rows: int, batch_size: int) -> None:
+        self._tasks = tasks
+        self._batch_size = batch_size
+        # Shards of different features nest: their sizes are powers of two.
+        unit = max((task.shard_rows for task in tasks), default=1)
+        self._step = min((task.shard_rows for task in tasks), default=1)
+        units = (range(start, min(start + unit, n_rows)) for start in range(0, n_rows, unit))
+        self._units = [rows for rows in units if self._is_pending(rows)]
+
+    @property
+    def left(self) -> int:
+        """Rows that are not computed, as far as is known."""
+        return sum(len(step) for unit in self._units for step in self._steps(unit))
+
+    def batches(self) -> Iterator[range]:
+        """Claim unit after unit, and yield the batches of each; none crosses the end of a shard.
+
+        Units that others are at are left; another call, once the batches are computed, sees what
+        became of them.
+        """
+        for unit in list(self._units):
+            for task in self._tasks:
+                task.claim(unit)
+            if not self._is_pending(unit):
+                self._units.remove(unit)
+            for step in self._steps(unit):
+                if any(task.needs(step.start) for task in self._tasks):
+                    for first in range(step.start, step.stop, self._batch_size):
+                        yield range(first, min(first + self._batch_size, step.stop))
+
+    def wait(self) -> None:
+        """Wait a moment for the others; what a dead process was at can then be claimed."""
+        time.sleep(_POLL_S)
+
+    def close(self) -> None:
+        """Give back what was claimed and not computed."""
+        for task in self._tasks:
+            task.writer.release()
+
+    def _is_pending(self, rows: range) -> bool:
+        return any(True for task in self._tasks for _ in task.pending(rows))
+
+    def _steps(self, unit: range) -> Iterator[range]:
+        """Pieces of a unit, as small as the smallest shard, that some feature lacks."""
+        for start in range(unit.start, unit.stop, self._step):
+            rows = range(start, min(start + self._step, unit.stop))
+            if self._is_pending(rows):
+                yield rows
