@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def batch_rows(view: View, size: int | None, *, buffers: int = DEPTH) -> int:
     if size is None:
         room = BATCH_BYTES
         if view.max_memory is not None:
-            room = min(room, view.max_memory // buffers)
+            room = min(room, view.max_memory // max(buffers, 1))
         size = max(room // row_bytes, 1)
     if size < 1:
         raise InvalidInputError(f"a batch needs at least 1 row, got size={size}")
@@ -66,19 +66,26 @@ def iterate(
     view: View, positions: Iterator[NDArray[np.intp]], out: NDArray[Any] | None
 ) -> Iterator[NDArray[Any]]:
     """Yield the rows of each batch; with `out`, in that one buffer, otherwise one ahead."""
-    if out is not None:
-        if out.ndim != 2 or out.shape[1] != view.shape[1] or out.dtype != view.dtype:
-            raise InvalidInputError(
-                f"out must be (rows of a batch, {view.shape[1]}) of {view.dtype}, got "
-                f"{out.shape} of {out.dtype}"
-            )
-        for index in positions:
-            yield view.take(index, out=out[: len(index)])
+    if out is None:
+        yield from ahead(view.take, positions)
         return
+    if out.ndim != 2 or out.shape[1] != view.shape[1] or out.dtype != view.dtype:
+        raise InvalidInputError(
+            f"out must be (rows of a batch, {view.shape[1]}) of {view.dtype}, got "
+            f"{out.shape} of {out.dtype}"
+        )
+    for index in positions:
+        yield view.take(index, out=out[: len(index)])
+
+
+def ahead(
+    work: Callable[[NDArray[np.intp]], NDArray[Any]], positions: Iterator[NDArray[np.intp]]
+) -> Iterator[NDArray[Any]]:
+    """Yield work(index) for each batch, while a thread is at the next one."""
     with ThreadPoolExecutor(1, thread_name_prefix="featstore-batch") as thread:
         under_way: deque[Future[NDArray[Any]]] = deque()
         for index in positions:
-            under_way.append(thread.submit(view.take, index))
+            under_way.append(thread.submit(work, index))
             if len(under_way) == DEPTH:
                 yield under_way.popleft().result()
         for batch in under_way:

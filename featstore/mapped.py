@@ -18,6 +18,7 @@ from featstore.shards import ShardLayout, shard_name
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = {"linux": 0x4000, "darwin": 0x40}.get(sys.platform, 0)
 _PROT_NONE = 0
+_HUGE_PAGE = 2 << 20
 
 
 def can_map(layout: ShardLayout) -> bool:
@@ -58,8 +59,11 @@ class _Region:
     def __init__(self, size: int) -> None:
         self._mmap, munmap = _libc()
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-        self.address = self._map(None, size, _PROT_NONE, flags, -1)
-        weakref.finalize(self, munmap, self.address, size).atexit = False
+        reserved = size + _HUGE_PAGE
+        begin = self._map(None, reserved, _PROT_NONE, flags, -1)
+        # Where a huge page of the file begins, one of the memory must, or it is mapped in pieces.
+        self.address = -(-begin // _HUGE_PAGE) * _HUGE_PAGE
+        weakref.finalize(self, munmap, begin, reserved).atexit = False
 
     def place(self, offset: int, path: Path, size: int) -> None:
         with path.open("rb") as file:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_MADV_RANDOM, _MADV_WILLNEED = 1, 3
-#: Pages looked at to judge a whole gather; the look costs about 0.1 ms.
-_SAMPLE = 64
-#: Share of absent pages above which asking ahead pays.  Asking for pages that are there costs up
-#: to three times the gather itself.
-_COLD = 0.05
+_MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
+_PROCESS_MADVISE = 440
+#: Rows looked at to judge a gather; the look costs some 20 microseconds.
+_SAMPLE = 16
+#: The system takes no more ranges at a time.
+_MAX_RANGES = 1024
 
 
 class Residency:
     """Pages of a mapped array.
 
     Plain page faults wait for the disk one row after the other.  Told all rows at once, the system
-    reads them together.
+    reads them side by side.  Where they are in memory already, asking would cost more than the
+    gather itself: hence the look at a few of them first.
 
     Parameters
     ----------
@@ -31,11 +34,12 @@ class Residency:
         Shape (rows, dim), C-contiguous, mapped.
     """
 
+    #: Rows to ask for at a time.
+    CHUNK = 1024
+
     def __init__(self, array: NDArray[Any]) -> None:
         self._address = array.__array_interface__["data"][0]
         self._pitch = array.strides[0]
-        self._rows = len(array)
-        self._advised_random = False
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Residency | None:
@@ -44,33 +48,51 @@ class Residency:
 
     def expect(self, index: NDArray[np.intp]) -> None:
         """Ask for rows, shape (m,), unless they are in memory already."""
-        if not len(index) or self._absent_share(index) <= _COLD:
-            return
-        libc = _libc()
-        if not self._advised_random:
-            # Reading ahead of scattered rows brings pages that nobody asked for.
-            start = self._address & -mmap.PAGESIZE
-            libc.madvise(start, self._address + self._rows * self._pitch - start, _MADV_RANDOM)
-            self._advised_random = True
-        for first, last in zip(*self._runs(index), strict=True):
-            libc.madvise(first, last - first, _MADV_WILLNEED)
+        if len(index) and self._is_absent(index):
+            _advise(*self._ranges(index), _MADV_WILLNEED)
 
-    def _runs(self, index: NDArray[np.intp]) -> tuple[list[int], list[int]]:
-        """Return the page ranges of sorted rows, neighbours joined: where they begin and end."""
+    def populate(self, start: int, stop: int) -> None:
+        """Map consecutive rows, and read what is not in memory: no page fault is left to take."""
+        begin = (self._address + start * self._pitch) & -mmap.PAGESIZE
+        _libc().madvise(begin, self._address + stop * self._pitch - begin, _MADV_POPULATE_READ)
+
+    def _ranges(self, index: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the pages of the rows begin and end, neighbours joined."""
         rows = np.unique(index)
         begins = (self._address + rows * self._pitch) & -mmap.PAGESIZE
         ends = -((-(self._address + (rows + 1) * self._pitch)) & -mmap.PAGESIZE)
         new = np.flatnonzero(begins[1:] > ends[:-1]) + 1
-        return begins[np.r_[0, new]].tolist(), ends[np.r_[new - 1, len(rows) - 1]].tolist()
+        return begins[np.r_[0, new]], ends[np.r_[new - 1, len(rows) - 1]]
 
-    def _absent_share(self, index: NDArray[np.intp]) -> float:
-        sample = index[:: max(len(index) // _SAMPLE, 1)]
-        libc, seen, absent = _libc(), (ctypes.c_ubyte * 1)(), 0
-        for row in sample.tolist():
+    def _is_absent(self, index: NDArray[np.intp]) -> bool:
+        libc, seen = _libc(), (ctypes.c_ubyte * 1)()
+        for row in index[:: max(len(index) // _SAMPLE, 1)].tolist():
             page = (self._address + row * self._pitch) & -mmap.PAGESIZE
-            if libc.mincore(page, mmap.PAGESIZE, seen) == 0:
-                absent += not seen[0] & 1
-        return absent / len(sample)
+            if libc.mincore(page, mmap.PAGESIZE, seen) == 0 and not seen[0] & 1:
+                return True
+        return False
+
+
+def _advise(begins: NDArray[np.int64], ends: NDArray[np.int64], advice: int) -> None:
+    """Advise the system about many ranges; in a few calls where it can take several at a time."""
+    ranges = np.stack([begins, ends - begins], axis=1).astype(np.uintp)  # an array of iovec
+    libc, process = _libc(), _this_process(os.getpid())
+    for start in range(0, len(ranges), _MAX_RANGES):
+        piece = ranges[start : start + _MAX_RANGES]
+        if process is not None and libc.syscall(
+            _PROCESS_MADVISE, process, piece.ctypes.data, len(piece), advice, 0
+        ) == int(piece[:, 1].sum()):
+            continue
+        for address, length in piece.tolist():
+            libc.madvise(address, length, advice)
+
+
+@cache
+def _this_process(number: int) -> int | None:
+    """Return a descriptor of the process that asks; None where the system has none."""
+    with suppress(OSError, AttributeError):
+        return os.pidfd_open(number)
+    return None
 
 
 @cache
@@ -78,4 +100,13 @@ def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    libc.syscall.restype = ctypes.c_long
+    libc.syscall.argtypes = [
+        ctypes.c_long,
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_uint,
+    ]
     return libc

@@ -36,6 +36,10 @@ class Rows(Protocol):
         """Return consecutive rows without a copy, read-only; None where that cannot be."""
         ...
 
+    def prepare(self, start: int, stop: int) -> None:
+        """Make the use of a window quicker."""
+        ...
+
 
 class ArrayRows:
     """Rows of an array, as a rule a mapped one.
@@ -52,21 +56,23 @@ class ArrayRows:
 
     def take(self, index: NDArray[np.intp], out: NDArray[Any]) -> None:
         """Gather rows into `out`."""
-        if self._residency is not None:
-            self._residency.expect(index)
         direct = out.flags.c_contiguous and out.dtype == self._array.dtype
         step = max(_PIECE_BYTES // self._array.strides[0], 1)
 
         def gather(start: int, stop: int) -> None:
             # The rows are the store's own, so clipping never happens; it spares take a buffer.
             if direct:
-                np.take(self._array, index[start:stop], axis=0, out=out[start:stop], mode="clip")
+                for first in range(start, stop, Residency.CHUNK):
+                    chunk = slice(first, min(first + Residency.CHUNK, stop))
+                    self._expect(index[chunk])
+                    np.take(self._array, index[chunk], axis=0, out=out[chunk], mode="clip")
                 return
             # NumPy would gather into a copy of all of `out`; pieces stay in the cache.
             piece = np.empty((min(step, stop - start), self._array.shape[1]), self._array.dtype)
             for first in range(start, stop, step):
                 last = min(first + step, stop)
                 rows = piece[: last - first]
+                self._expect(index[first:last])
                 np.take(self._array, index[first:last], axis=0, out=rows, mode="clip")
                 out[first:last] = rows
 
@@ -83,6 +89,15 @@ class ArrayRows:
     def window(self, start: int, stop: int) -> NDArray[Any]:
         """Return consecutive rows without a copy, read-only."""
         return self._array[start:stop]
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Map consecutive rows ahead of their use."""
+        if self._residency is not None:
+            self._residency.populate(start, stop)
+
+    def _expect(self, index: NDArray[np.intp]) -> None:
+        if self._residency is not None:
+            self._residency.expect(index)
 
 
 def in_threads(work: Callable[[int, int], None], n: int, nbytes: int) -> None:

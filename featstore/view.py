@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from featstore.batches import DEPTH, batch_positions, batch_rows, iterate
+from featstore.batches import DEPTH, ahead, batch_positions, batch_rows, iterate
 from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
 from featstore.rows import Rows
@@ -228,7 +228,18 @@ class FeatureView:
         MemoryCeilingError
             If two batches are larger than `max_memory`.
         """
-        return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
+        whole = self.window(0, len(self.rows)) if shuffle is None and out is None else None
+        if whole is None:
+            return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
+        n, first = len(self.rows), int(self.rows[0])
+
+        def ready(index: NDArray[np.intp]) -> NDArray[Any]:
+            start, stop = int(index[0]), int(index[-1]) + 1
+            self._source.prepare(first + start, first + stop)
+            return whole[start:stop]
+
+        size = batch_rows(self, size, buffers=0)
+        return ahead(ready, batch_positions(n, size, shuffle=None, drop_last=drop_last))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Let NumPy, scikit-learn and torch take the view for a matrix."""
@@ -324,9 +335,6 @@ class FusedView:
         """Yield all values, at most `size` rows at a time; see `FeatureView.batches`."""
         return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
 
-    def window(self, start: int, stop: int) -> None:
-        """Return None: fused rows lie nowhere as they are."""
-
     def _columns(self) -> Iterator[tuple[FeatureView, slice]]:
         stop = 0
         for block in self.blocks:
@@ -374,8 +382,4 @@ def _batches(
         size = len(out)
     size = batch_rows(view, size, buffers=DEPTH if out is None else 0)
     positions = batch_positions(len(view), size, shuffle=shuffle, drop_last=drop_last)
-    if shuffle is None and out is None:
-        whole = view.window(0, len(view))
-        if whole is not None:
-            return (whole[index[0] : index[-1] + 1] for index in positions)
     return iterate(view, positions, out)
