@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featstore.durable import STAGED
-from featstore.errors import CorruptStoreError
-from featstore.folder import Folder
+from featstore.errors import CorruptStoreError, StorageError
+from featstore.folder import Folder, Staged
 from featstore.shards import shard_name
 
 COMMITS = "_commits"
@@ -109,24 +109,40 @@ class CommitLog:
 
     def read(self) -> dict[int, Commit]:
         """Return the committed shards."""
-        return {commit.shard: commit for commit, _ in self._markers().values() if commit}
-
-    def decided(self) -> set[str]:
-        """Return the names of the staged bytes that belong to committed shards."""
-        return {staged for commit, staged in self._markers().values() if commit and staged}
+        return {commit.shard: commit for commit, _ in self.markers().values() if commit}
 
     def has(self, shard: int) -> bool:
         """Whether a shard is committed, by a look at its marker's name alone."""
         return self.folder.size(marker_name(shard)) is not None
 
-    def add(self, commit: Commit, buffers: Iterable[Any]) -> None:
+    def stage(self, shard: int, buffers: Iterable[Any]) -> Staged | None:
+        """Put a shard's bytes aside, to be committed by `add`.
+
+        Returns
+        -------
+        staged
+            None if another writer has sealed the feature meanwhile.
+
+        Raises
+        ------
+        StorageError
+            If the disk refuses.
+        """
+        try:
+            return self.folder.stage(f"{COMMITS}/{shard:08d}", buffers)
+        except StorageError:
+            if self._is_open():
+                raise
+            return None  # the seal took the folder of the markers away: nothing is lost
+
+    def add(self, commit: Commit, staged: Staged) -> None:
         """Commit a shard, unless another writer has.
 
         Parameters
         ----------
         commit
             What is promised about it.
-        buffers
+        staged
             Its bytes.
 
         Raises
@@ -135,40 +151,73 @@ class CommitLog:
             If the disk refuses; the shard is then not committed, or will be when the feature is
             next opened for writing.
         """
-        marker = marker_name(commit.shard)
-        staged = self.folder.stage(f"{COMMITS}/{commit.shard:08d}", buffers)
         try:
-            won = self.folder.create(marker, [encode_marker(commit, staged.name)])
-            if won and self._is_open():
-                self._finish(commit, staged.name)
-                return
-            self.folder.delete(staged.name)
-            if won:
-                self.folder.delete(marker)
+            staged.flush()
+            self._decide(commit, staged.name)
+        except StorageError:
+            if self._is_open():
+                raise
         finally:
             staged.close()
 
-    def add_present(self, commit: Commit) -> None:
-        """Write the marker of a shard whose file is in place already."""
-        self.folder.write(marker_name(commit.shard), [encode_marker(commit, None)])
+    def _decide(self, commit: Commit, staged: str) -> None:
+        """Create a shard's marker and finish it, or drop the bytes if another writer was first."""
+        marker = marker_name(commit.shard)
+        try:
+            won = self.folder.create(marker, [encode_marker(commit, staged)])
+        except StorageError:
+            if self._marker(marker)[1] != staged:
+                self.folder.delete(staged)  # a full disk needs the space
+            raise
+        if won and self._is_open():
+            self._finish(commit, staged)
+            return
+        self.folder.delete(staged)
+        if won:
+            self.folder.delete(marker)
 
-    def recover(self) -> None:
-        """Finish what dead writers had decided, and drop what they had not."""
-        for marker, (commit, staged) in self._markers().items():
+    def add_present(self, commit: Commit) -> None:
+        """Create the marker of a shard whose file is in place already, unless there is one."""
+        self.folder.create(marker_name(commit.shard), [encode_marker(commit, None)])
+
+    def recover(self) -> dict[int, Commit]:
+        """Finish what dead writers had decided, and drop what they had not.
+
+        Returns
+        -------
+        commits
+            The committed shards, each with its bytes in place.
+        """
+        present: dict[int, Commit] = {}
+        for marker, (commit, staged) in self.markers().items():
             if not self._is_open():
-                return
-            if commit is None:
-                self.folder.delete(marker)
-                continue
-            if staged is not None and self.folder.size(staged) is not None:
-                self._finish(commit, staged)
-            if self.folder.size(shard_name(commit.shard)) != commit.nbytes:
-                # Decided, but the bytes are gone: it has to be computed again.
+                return present
+            if commit is not None and self._is_in_place(commit, staged):
+                present[commit.shard] = commit
+            elif self._marker(marker) == (commit, staged):
+                # Damaged, or decided but the bytes are gone: it has to be computed again.  Looked
+                # at twice, because another process may have done just that meanwhile.
                 self.folder.delete(marker)
         for name in self.folder.names(COMMITS):
-            path = f"{COMMITS}/{name}"
-            if name.endswith(STAGED) and self.folder.is_abandoned(path):
-                self.folder.delete(path)
+            if name.endswith(STAGED):
+                self._drop_abandoned(f"{COMMITS}/{name}")
+        return present
+
+    def _is_in_place(self, commit: Commit, staged: str | None) -> bool:
+        """Whether a decided shard has its name and size; it gets them if its bytes lie aside."""
+        if staged is not None and self.folder.size(staged) is not None:
+            self._finish(commit, staged)
+        return self.folder.size(shard_name(commit.shard)) == commit.nbytes
+
+    def _drop_abandoned(self, staged: str) -> None:
+        """Delete a dead writer's bytes, unless deciding for them was the last thing it did."""
+        if not self.folder.is_abandoned(staged):
+            return
+        # Read only now: it is dead, so what the marker says is final.
+        commit, decided = self._marker(staged.partition(".")[0] + ".json")
+        if commit is not None and decided == staged and self._is_open():
+            self._finish(commit, staged)
+        self.folder.delete(staged)
 
     def clear(self) -> None:
         """Remove all markers; they are in the manifest now."""
@@ -184,29 +233,35 @@ class CommitLog:
             moved_by_another = self.folder.size(staged) is None
             if not moved_by_another or self.folder.size(target) != commit.nbytes:
                 raise
+        # Once for all three names.  A power cut before it may keep any of them and lose the rest:
+        # a marker without its bytes does not count, and bytes without a marker neither.
+        self.folder.flush_names(marker_name(commit.shard), staged, target)
 
-    def _markers(self) -> dict[str, tuple[Commit | None, str | None]]:
-        """Every marker's commit and staged bytes; no commit if it is damaged or of another spec."""
+    def markers(self) -> dict[str, tuple[Commit | None, str | None]]:
+        """Return every marker's commit and where its bytes were staged.
+
+        There is no commit if the marker is damaged or of another spec.
+        """
         markers = {}
         for name in self.folder.names(COMMITS):
             if not name.endswith(".json"):
                 continue
-            try:
-                content = self.folder.read(f"{COMMITS}/{name}")
-            except FileNotFoundError:
-                continue  # removed by the writer that has just sealed the feature
-            markers[f"{COMMITS}/{name}"] = self._decode(content)
+            markers[f"{COMMITS}/{name}"] = self._marker(f"{COMMITS}/{name}")
         return markers
 
-    def _decode(self, content: bytes) -> tuple[Commit | None, str | None]:
+    def _marker(self, name: str) -> tuple[Commit | None, str | None]:
+        """Read one marker's commit and where its bytes were staged; None for what does not count.
+
+        A marker may vanish at any moment: the writer that seals the feature removes it.
+        """
         try:
-            fields = json.loads(content)
+            fields = json.loads(self.folder.read(name))
             digest = fields.pop("digest")
             commit = Commit.from_json(fields["commit"])
             if digest != content_digest(fields) or commit.spec_digest != self.spec_digest:
                 return None, None
             return commit, fields["staged"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None, None
 
 
@@ -217,13 +272,12 @@ def encode_json(fields: object) -> bytes:
 
 def encode_manifest(spec: Mapping[str, Any], spec_digest: str, commits: Iterable[Commit]) -> bytes:
     """Serialise the manifest of a sealed feature."""
-    return encode_json(
-        {
-            "spec_digest": spec_digest,
-            "spec_sha256": content_digest(spec),
-            "shards": [commit.to_json() for commit in commits],
-        }
-    )
+    content = {
+        "spec_digest": spec_digest,
+        "spec_sha256": content_digest(spec),
+        "shards": [commit.to_json() for commit in commits],
+    }
+    return encode_json({**content, "digest": content_digest(content)})
 
 
 def manifest_digest(manifest: bytes) -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECT
 
 
 class Aside:
-    """A new file under a temporary name, safely on the medium once it is constructed.
+    """A new file under a temporary name; safely on the medium after `flush`.
 
     Parameters
     ----------
@@ -48,7 +47,12 @@ class Aside:
     """
 
     def __init__(
-        self, name: str, buffers: Iterable[Any], *, suffix: str = PARTIAL, dir_fd: int | None = None
+        self,
+        name: str,
+        buffers: Iterable[Any],
+        *,
+        suffix: str = PARTIAL,
+        dir_fd: int | None = None,
     ) -> None:
         self.name = f"{name}.{secrets.token_hex(6)}{suffix}"
         self._dir_fd = dir_fd
@@ -57,22 +61,24 @@ class Aside:
             for buffer in buffers:
                 left = memoryview(buffer).cast("B")
                 while left:
-                    written = os.write(self._descriptor, left[:_PIECE])
-                    if written == 0:
+                    taken = os.write(self._descriptor, left[:_PIECE])
+                    if taken == 0:
                         raise OSError(errno.EIO, os.strerror(errno.EIO))
-                    left = left[written:]
-            os.fsync(self._descriptor)
+                    left = left[taken:]
         except BaseException:
             self.discard()
             raise
+
+    def flush(self) -> None:
+        """Wait until the bytes are on the medium."""
+        os.fsync(self._descriptor)
 
     def _create(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         while True:
             descriptor = os.open(self.name, flags, 0o666, dir_fd=self._dir_fd)
-            lock(descriptor)
-            # Without a name: somebody swept it between its creation and our lock.
-            if os.fstat(descriptor).st_nlink:
+            # Somebody may sweep it between its creation and our lock: then it is lost.
+            if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
                 return descriptor
             os.close(descriptor)
 
@@ -85,19 +91,19 @@ class Aside:
 
     def close(self) -> None:
         """Release the lock."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
-def lock(descriptor: int) -> bool | None:
-    """Try to lock an open file; None where the file system knows no locks."""
+def lock(descriptor: int, *, shared: bool = False) -> bool | None:
+    """Try to lock an open file, alone or together; None where the file system knows no locks."""
     if sys.platform == "win32":
         return None
     import fcntl
 
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -105,19 +111,31 @@ def lock(descriptor: int) -> bool | None:
     return True
 
 
-def sweep(folder: Path) -> None:
-    """Remove temporary files and folders below `folder` whose writer is dead."""
-    for leftover in list(folder.rglob(f"*{PARTIAL}")):
-        with suppress(OSError):
-            descriptor = os.open(leftover, os.O_RDONLY)
-            try:
-                if lock(descriptor):
-                    if leftover.is_dir():
-                        shutil.rmtree(leftover, ignore_errors=True)
-                    else:
-                        leftover.unlink(missing_ok=True)
-            finally:
-                os.close(descriptor)
+def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield folders with what is in them, top down, as `os.walk` does; what vanishes is no error.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for parent, folders, files in os.walk(folder, onerror=failed):
+        yield Path(parent), folders, files
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, such that their names last; no error if it exists."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        os.mkdir(folder)  # noqa: PTH102
+    flush_folder(folder.parent)
 
 
 def flush_folder(folder: str | Path, *, dir_fd: int | None = None) -> None:
@@ -132,29 +150,35 @@ def flush_folder(folder: str | Path, *, dir_fd: int | None = None) -> None:
 
 
 def flush_tree(folder: Path, *, files: bool = True) -> None:
-    """Flush all folders below and including `folder`, and their files."""
-    for entry in folder.rglob("*"):
-        if entry.is_dir():
-            flush_folder(entry)
-        elif files:
-            descriptor = os.open(entry, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    """Flush all folders below and including `folder`, and their files.
+
+    Others may be at work in it: what they remove meanwhile is no error.
+    """
+    for parent, _, names in walk(folder):
+        for name in names if files else ():
+            with suppress(FileNotFoundError):
+                descriptor = os.open(parent / name, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        if parent != folder:
+            with suppress(FileNotFoundError):
+                flush_folder(parent)
     flush_folder(folder)
 
 
-def storage_error(error: OSError, place: object) -> StorageError:
+def storage_error(error: OSError, place: object, *, verb: str = "write") -> StorageError:
     """Turn an `OSError` of the file system into one that says what to do."""
+    permit = "make the folder writable or choose another place" if verb == "write" else "allow that"
     advice = {
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "the disk quota is used up: free some space",
-        errno.EACCES: "permission denied: make the folder writable or choose another place",
-        errno.EPERM: "permission denied: make the folder writable or choose another place",
+        errno.EACCES: f"permission denied: {permit}",
+        errno.EPERM: f"permission denied: {permit}",
         errno.EROFS: "the file system is read-only: choose another place",
     }.get(error.errno or 0, f"{error.strerror or error}: repair that")
     return StorageError(
-        f"cannot write {place}: {advice}, then run the same command again (what was committed is "
+        f"cannot {verb} {place}: {advice}, then run the same command again (what was committed is "
         "kept)"
     )

@@ -8,7 +8,7 @@ name later (`move`).  docs/format.md says which guarantee holds where.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,10 @@ class Staged(Protocol):
     @property
     def name(self) -> str:
         """Where the bytes are, relative to the folder."""
+        ...
+
+    def flush(self) -> None:
+        """Make the bytes safe from a power cut."""
         ...
 
     def close(self) -> None:
@@ -90,12 +94,19 @@ class Folder(Protocol):
         """Return the names of the folders directly below that hold a ``zarr.json``, sorted."""
         ...
 
+    def is_free(self) -> bool:
+        """Whether something new can begin here: nothing is, or only what was left half-made."""
+        ...
+
     def write(self, name: str, buffers: Iterable[Any]) -> None:
         """Write a file, all or nothing; an existing one is replaced."""
         ...
 
     def create(self, name: str, buffers: Iterable[Any]) -> bool:
-        """Write a file, all or nothing; False, and nothing written, if there is one already."""
+        """Write a file, all or nothing; False, and nothing written, if there is one already.
+
+        Its name is safe from a power cut only after `flush_names`.
+        """
         ...
 
     def append(self, name: str, line: bytes) -> None:
@@ -103,11 +114,22 @@ class Folder(Protocol):
         ...
 
     def stage(self, name: str, buffers: Iterable[Any]) -> Staged:
-        """Write bytes, safely, under a new name that begins with `name`."""
+        """Put bytes aside under a new name that begins with `name`.
+
+        The buffers may be changed as soon as the call returns.  The bytes are safe, and there for
+        others to see, after the staged file's `flush`; its name after `flush_names`.
+        """
         ...
 
     def move(self, source: str, target: str) -> None:
-        """Give a staged file its name; an existing file of that name is replaced."""
+        """Give a staged file its name; an existing file of that name is replaced.
+
+        The name is safe from a power cut only after `flush_names`.
+        """
+        ...
+
+    def flush_names(self, *names: str) -> None:
+        """Make sure that names given by `create` and `move` cannot be lost any more."""
         ...
 
     def delete(self, name: str) -> None:
@@ -146,14 +168,31 @@ class Folder(Protocol):
         """Make sure that no name that was given below this folder can be lost any more."""
         ...
 
-    def remove(self) -> None:
-        """Remove the folder; for every reader it is gone at once, however long the rest takes."""
+    def remove(self, *, unless: Callable[[], bool] | None = None) -> bool:
+        """Remove the folder; for every reader it is gone at once, however long the rest takes.
+
+        Parameters
+        ----------
+        unless
+            Asked when nobody else has the folder pinned, and nobody can pin it: if it is true, the
+            folder stays.  Where nobody can know, it is asked at once.
+
+        Returns
+        -------
+        removed
+            False if somebody else has the folder pinned, or `unless` kept it.
+        """
         ...
 
     def pinned(self) -> Folder:
         """Return this very folder: if it is removed, writing fails, also if another takes its name.
 
         Where the system cannot do that, the folder itself.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
         """
         ...
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from featstore import sums
@@ -19,10 +20,13 @@ from featstore.durable import (
     flush_folder,
     flush_tree,
     lock,
+    make_folder,
     storage_error,
-    sweep,
+    walk,
 )
 from featstore.errors import FeatstoreError, StorageError
+from featstore.leftovers import remove_tree, sweep, sweep_beside
+from featstore.renaming import rename
 
 #: What file systems without hard links answer to a request for one.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -73,21 +77,27 @@ class LocalFolder:
         """Hold on to this very folder, whatever becomes of its name."""
         folder = LocalFolder(self.path)
         if HAS_FOLDER_DESCRIPTORS:
-            folder._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            with self._reading(""):
+                folder._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            if lock(folder._descriptor, shared=True) is False:
+                raise StorageError(
+                    f"{self.path} is being removed by another process; run the same command again"
+                )
         return folder
 
     # Reading
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes from `start` on; at most `length` of them."""
-        with self._open(name) as file:
+        with self._reading(name), self._open(name) as file:
             file.seek(start)
             return bytes(file.read(-1 if length is None else length))
 
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes; None if there is no such file."""
         try:
-            return os.stat(self._at(name), dir_fd=self._descriptor).st_size
+            with self._reading(name):
+                return os.stat(self._at(name), dir_fd=self._descriptor).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -100,29 +110,37 @@ class LocalFolder:
 
     def files(self) -> dict[str, int]:
         """Return the size in bytes of every file below the folder, by name."""
-        return {
-            file.relative_to(self.path).as_posix(): file.stat().st_size
-            for file in sorted(self.path.rglob("*"))
-            if file.is_file()
-        }
+        sizes = {}
+        with self._reading(""):
+            for parent, _, names in walk(self.path):
+                for file in (parent / name for name in names):
+                    with suppress(FileNotFoundError):
+                        sizes[file.relative_to(self.path).as_posix()] = file.stat().st_size
+        return dict(sorted(sizes.items()))
 
     def groups(self) -> list[str]:
         """Return the names of the folders directly below that hold a ``zarr.json``, sorted."""
-        return sorted(file.parent.name for file in self.path.glob("*/zarr.json"))
+        with self._reading(""):
+            return sorted(file.parent.name for file in self.path.glob("*/zarr.json"))
+
+    def is_free(self) -> bool:
+        """Whether something new can begin here; what is left half-made lies elsewhere."""
+        return not self.files() and not self.path.is_file()
 
     def names(self, below: str) -> list[str]:
         """Return the names in a folder below; none if it does not exist."""
         target = self._at(below)
         try:
-            if self._descriptor is None:
-                return sorted(os.listdir(target))  # noqa: PTH208
-            descriptor = os.open(target, os.O_RDONLY, dir_fd=self._descriptor)
+            with self._reading(below):
+                if self._descriptor is None:
+                    return sorted(os.listdir(target))  # noqa: PTH208
+                descriptor = os.open(target, os.O_RDONLY, dir_fd=self._descriptor)
+                try:
+                    return sorted(os.listdir(descriptor))  # noqa: PTH208
+                finally:
+                    os.close(descriptor)
         except FileNotFoundError:
             return []
-        try:
-            return sorted(os.listdir(descriptor))  # noqa: PTH208
-        finally:
-            os.close(descriptor)
 
     def zarr(self) -> Path:
         """Return what zarr-python opens as a store."""
@@ -132,11 +150,12 @@ class LocalFolder:
 
     def write(self, name: str, buffers: Iterable[Any]) -> None:
         """Write a file, all or nothing; an existing one is replaced."""
-        with self._storing(name):
+        with self.storing(name):
             aside = self._aside(name, buffers, PARTIAL)
             try:
+                aside.flush()
                 self._rename(aside.name, self._at(name))
-                self._flush_parent(name)
+                self.flush_names(name)
             except OSError:
                 aside.discard()
                 raise
@@ -145,13 +164,13 @@ class LocalFolder:
 
     def create(self, name: str, buffers: Iterable[Any]) -> bool:
         """Write a file, all or nothing; False, and nothing written, if there is one already."""
-        with self._storing(name):
+        with self.storing(name):
             aside = self._aside(name, buffers, PARTIAL)
             try:
+                # Others act on the name: what it stands for must last no less than it does.
+                aside.flush()
                 if not self._link(aside.name, self._at(name)):
                     return False
-                aside.discard()
-                self._flush_parent(name)
             finally:
                 aside.discard()
         return True
@@ -162,22 +181,16 @@ class LocalFolder:
             file.write(line)
 
     def stage(self, name: str, buffers: Iterable[Any]) -> StagedFile:
-        """Write bytes, safely, under a new name that begins with `name`."""
-        with self._storing(name):
+        """Put bytes aside under a new name that begins with `name`."""
+        with self.storing(name):
             aside = self._aside(name, buffers, STAGED)
-            try:
-                # The name must last before a marker may mention it.
-                self._flush_parent(name)
-            except OSError:
-                aside.discard()
-                raise
         below = name.rpartition("/")[0]
         last = aside.name.rpartition("/")[2]
-        return StagedFile(f"{below}/{last}" if below else last, aside)
+        return StagedFile(self, f"{below}/{last}" if below else last, aside)
 
     def move(self, source: str, target: str) -> None:
         """Give a staged file its name; an existing file of that name is replaced."""
-        with self._storing(target):
+        with self.storing(target):
             try:
                 self._rename(self._at(source), self._at(target))
             except FileNotFoundError:
@@ -185,11 +198,18 @@ class LocalFolder:
                     raise
                 self._make_parents(target)
                 self._rename(self._at(source), self._at(target))
-            self._flush_parent(target)
+
+    def flush_names(self, *names: str) -> None:
+        """Make sure that names given by `create` and `move` cannot be lost any more."""
+        folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+        with self.storing(""):
+            # The first flush writes the journal, with all of them in it; the others cost little.
+            for folder in sorted(folders, reverse=True):
+                flush_folder(self._at(folder), dir_fd=self._descriptor)
 
     def delete(self, name: str) -> None:
         """Delete a file; no error if there is none."""
-        with self._storing(name), suppress(FileNotFoundError):
+        with self.storing(name), suppress(FileNotFoundError):
             os.unlink(self._at(name), dir_fd=self._descriptor)
 
     def is_abandoned(self, staged: str) -> bool:
@@ -206,7 +226,7 @@ class LocalFolder:
     def claim(self, name: str) -> ClaimedFile | None:
         """Claim a piece of work by a file of this name; None if somebody alive is at it."""
         flags = os.O_RDWR | os.O_CREAT
-        with self._storing(name):
+        with self.storing(name):
             try:
                 descriptor = os.open(self._at(name), flags, 0o666, dir_fd=self._descriptor)
             except FileNotFoundError:
@@ -221,67 +241,80 @@ class LocalFolder:
 
     def start(self, files: Mapping[str, bytes]) -> bool:
         """Create this folder with files in it; False, and nothing done, if it exists."""
-        while True:
-            if (self.path / "zarr.json").exists():
-                return False
-            try:
-                with self._scratch() as scratch:
-                    for name, content in files.items():
-                        LocalFolder(scratch).write(name, [content])
-                    os.rename(scratch, self.path)  # noqa: PTH104 - in step with the others
-                    flush_folder(self.path.parent)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise storage_error(error, self.path) from error
-                if not (self.path / "zarr.json").exists():
-                    self.remove()  # leftovers of a removal
-                continue
-            return True
+        while self.size("zarr.json") is None:
+            with self.storing(""), self._scratch() as scratch:
+                for name, content in files.items():
+                    LocalFolder(scratch).write(name, [content])
+                if self._appear(scratch):
+                    return True
+            if self.size("zarr.json") is None:
+                self.remove()  # leftovers of a removal
+        return False
 
     @contextmanager
     def filled(self, *, replace: bool = False) -> Iterator[Path]:
         """Fill this folder in a scratch folder; it appears, whole, when the block ends well."""
-        try:
-            with self._scratch() as scratch:
-                yield scratch
-                sums.write(scratch)
-                flush_tree(scratch)
-                if replace and self.path.exists():
-                    self.remove()
-                os.rename(scratch, self.path)  # noqa: PTH104
-                flush_folder(self.path.parent)
-        except OSError as error:
-            if isinstance(error, FeatstoreError):
-                raise
-            raise storage_error(error, self.path) from error
+        with self.storing(""), self._scratch() as scratch:
+            yield scratch
+            sums.write(scratch)
+            flush_tree(scratch)
+            while not self._appear(scratch):
+                if not replace:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+                if self._change_places(scratch):
+                    return
+                self.remove()  # the system offers nothing better: for a moment there is none
 
     def flush(self) -> None:
         """Make sure that no name that was given below this folder can be lost any more."""
-        with self._storing(""):
+        with self.storing(""):
             flush_tree(self.path, files=False)
             flush_folder(self.path.parent)
 
-    def remove(self) -> None:
+    def remove(self, *, unless: Callable[[], bool] | None = None) -> bool:
         """Remove the folder; for every reader it is gone at once, however long the rest takes."""
+        if unless is not None and not self._is_alone(unless):
+            return False
         grave = self._scratch_path()
-        try:
-            os.rename(self.path, grave)  # noqa: PTH104
+        with self.storing(""):
+            try:
+                os.rename(self.path, grave)  # noqa: PTH104 - in step with the others
+            except FileNotFoundError:
+                return True  # removed by another process
             flush_folder(self.path.parent)
-            shutil.rmtree(grave)
-        except OSError as error:
-            raise storage_error(error, self.path) from error
+            # Without it, writers that hold on to the folder stop, and no Zarr reader takes what is
+            # left for an array.
+            (grave / "zarr.json").unlink(missing_ok=True)
+            remove_tree(grave)
+        return True
+
+    def _is_alone(self, unless: Callable[[], bool]) -> bool:
+        """Whether we alone have the folder pinned, and it may go; nobody can pin it then."""
+        if self._descriptor is None:
+            return not unless()
+        alone = lock(self._descriptor) is not False and not unless()
+        if alone and not os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):  # noqa: PTH116
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
+        if not alone:
+            lock(self._descriptor, shared=True)
+        return alone
 
     def sweep(self) -> None:
         """Remove the temporary files of writers that are dead."""
-        sweep(self.path)
+        # Sweeping is a courtesy; where the disk refuses, the next one does it.
+        with suppress(OSError):
+            sweep(self.path)
+            sweep_beside(self.path)
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Make a folder beside this one; it is removed if it is still there in the end."""
-        scratch = self._scratch_path()
-        descriptor = -1
+        make_folder(self.path.parent)
+        with suppress(OSError):
+            sweep_beside(self.path)
+        scratch, descriptor = self._scratch_path(), -1
         try:
-            scratch.mkdir(parents=True)
+            os.mkdir(scratch)  # noqa: PTH102
             if HAS_FOLDER_DESCRIPTORS:
                 descriptor = os.open(scratch, os.O_RDONLY)
                 lock(descriptor)
@@ -290,6 +323,27 @@ class LocalFolder:
             shutil.rmtree(scratch, ignore_errors=True)
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def _appear(self, scratch: Path) -> bool:
+        """Give a scratch folder our name; False if something has it."""
+        try:
+            os.rename(scratch, self.path)  # noqa: PTH104
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+        flush_folder(self.path.parent)
+        return True
+
+    def _change_places(self, scratch: Path) -> bool:
+        """Give a scratch folder our name and ours to it; False where the system cannot."""
+        try:
+            done = rename(scratch, self.path, how="exchange")
+        except FileNotFoundError:
+            return False  # removed by another process
+        # Before the old one is taken apart: until then its name may come back with it.
+        flush_folder(self.path.parent)
+        return done
 
     def _scratch_path(self) -> Path:
         import secrets
@@ -309,21 +363,20 @@ class LocalFolder:
         return open(self._at(name), "rb", opener=opener)
 
     def _aside(self, name: str, buffers: Iterable[Any], suffix: str) -> Aside:
-        buffers = list(buffers)
+        create = partial(Aside, self._at(name), suffix=suffix, dir_fd=self._descriptor)
         try:
-            return Aside(self._at(name), buffers, suffix=suffix, dir_fd=self._descriptor)
-        except FileNotFoundError:
+            return create(buffers)
+        except FileNotFoundError:  # before anything was taken from `buffers`
             self._make_parents(name)
-            return Aside(self._at(name), buffers, suffix=suffix, dir_fd=self._descriptor)
+            return create(buffers)
 
     def _make_parents(self, name: str) -> None:
         parts = name.split("/")[:-1]
         if self._descriptor is None:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         for i in range(len(parts)):
             with suppress(FileExistsError):
                 os.mkdir(self._at("/".join(parts[: i + 1])), dir_fd=self._descriptor)
-                flush_folder(self._at("/".join(parts[:i]) or "."), dir_fd=self._descriptor)
 
     def _rename(self, source: str, target: str) -> None:
         os.replace(source, target, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
@@ -337,20 +390,35 @@ class LocalFolder:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            # Two writers may both pass here: the file system offers nothing better.
-            try:
-                os.stat(target, dir_fd=self._descriptor)
-            except FileNotFoundError:
-                self._rename(source, target)
-                return True
-            return False
+            return self._rename_to_new(source, target)
         return True
 
-    def _flush_parent(self, name: str) -> None:
-        flush_folder(self._at(name.rpartition("/")[0] or "."), dir_fd=self._descriptor)
+    def _rename_to_new(self, source: str, target: str) -> bool:
+        """Rename, unless the new name is taken; for file systems without hard links."""
+        try:
+            if rename(source, target, how="create", dir_fd=self._descriptor):
+                return True
+            # Two writers may both pass here: the file system offers nothing better.
+            os.stat(target, dir_fd=self._descriptor)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            self._rename(source, target)
+            return True
+        return False
 
     @contextmanager
-    def _storing(self, name: str) -> Iterator[None]:
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as error:
+            raise storage_error(error, self.path / name, verb="read") from error
+
+    @contextmanager
+    def storing(self, name: str) -> Iterator[None]:
+        """Turn what the system answers to writing `name` into an error that says what to do."""
         try:
             yield
         except FileNotFoundError as error:
@@ -369,9 +437,19 @@ class LocalFolder:
 class StagedFile:
     """A file put aside, claimed until it is closed."""
 
-    def __init__(self, name: str, aside: Aside) -> None:
+    def __init__(self, folder: LocalFolder, name: str, aside: Aside) -> None:
         self.name = name
+        self._folder = folder
         self._aside = aside
+
+    def flush(self) -> None:
+        """Make the bytes safe from a power cut; they are deleted if that cannot be."""
+        with self._folder.storing(self.name):
+            try:
+                self._aside.flush()
+            except OSError:
+                self._aside.discard()
+                raise
 
     def close(self) -> None:
         """Give up the claim; what is still there may then be swept."""

@@ -108,8 +108,8 @@ def _through_pinned_buffers(
     import torch
 
     values = torch.from_numpy(np.empty((0, view.shape[1]), view.dtype))
-    stream = torch.cuda.Stream(device)
-    free = deque(
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    free: deque[tuple[torch.Tensor, torch.cuda.Event | None]] = deque(
         (torch.empty((size, view.shape[1]), dtype=values.dtype, pin_memory=True), None)
         for _ in range(_RING)
     )
@@ -137,7 +137,7 @@ def _through_pinned_buffers(
             buffer = filled.result()
             with torch.cuda.stream(stream):
                 batch = buffer[:rows].to(device, non_blocking=True)
-                copied = torch.cuda.Event()
+                copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 copied.record(stream)
             free.append((buffer, copied))
             current = torch.cuda.current_stream(device)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import queue
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,17 @@ from featstore.commits import (
     Commit,
     CommitLog,
     claim_name,
-    encode_json,
     encode_manifest,
-    manifest_digest,
 )
 from featstore.errors import InvalidInputError, SpecMismatchError, StorageError
 from featstore.finite import finite_rows
-from featstore.folder import Claim, Folder
+from featstore.folder import Claim, Folder, Staged
 from featstore.presence import check_shards
+from featstore.seal import encode_metadata
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
 
-#: Shards between `put` and the medium: one is written while another is flushed.
+#: Shards that the medium still works on while the next one is written.
 IN_FLIGHT = 2
 
 
@@ -72,19 +72,25 @@ class FeatureWriter:
         return FeatureWriter, (self.folder, self.spec, self.rows)
 
     def _open(self, folder: Folder) -> None:
-        while not folder.start({"zarr.json": self._metadata(0, {"sealed": False})}):
-            metadata = json.loads(folder.read("zarr.json"))
-            attributes = metadata["attributes"]["featstore"]
-            stored = FeatureSpec.from_json(attributes["spec"])
-            if stored.digest == self.spec.digest:
-                # Shards written by another version may be of another size; go on with that.
-                self.layout = ShardLayout.from_metadata(metadata, self.rows) or self.layout
-                self.sealed = bool(attributes["sealed"])
-                break
-            if attributes["sealed"] or CommitLog(folder, stored.digest).read():
-                raise SpecMismatchError(_mismatch(folder.name, stored, self.spec))
-            folder.remove()  # an attempt that computed nothing pins nobody to its spec
-        self.folder = folder.pinned()
+        first = self._metadata(folder.name)
+        while True:
+            folder.start({"zarr.json": first})
+            try:
+                self.folder = folder.pinned()
+                metadata = json.loads(self.folder.read("zarr.json"))
+                stored = FeatureSpec.from_json(metadata["attributes"]["featstore"]["spec"])
+                if stored.digest == self.spec.digest:
+                    break
+                # An attempt that computed nothing pins nobody to its spec, once it is over.
+                if not self.folder.remove(unless=partial(_has_rows, self.folder, stored)):
+                    raise SpecMismatchError(_mismatch(folder.name, stored, self.spec))
+            except FileNotFoundError:
+                continue  # removed by another process just now
+        # Shards written by another version may be of another size; go on with that.
+        self.layout = ShardLayout.from_metadata(metadata, self.rows) or self.layout
+        self.sealed = bool(metadata["attributes"]["featstore"]["sealed"])
+        # No method: the writer, and with it the folder, is let go as soon as nobody uses it.
+        self._is_open = partial(_is_open, self.folder, self.spec.digest)
         self.log = CommitLog(self.folder, self.spec.digest, is_open=self._is_open)
         if self.sealed:
             # A kill between the seal and its tidying up leaves the markers behind.
@@ -95,13 +101,21 @@ class FeatureWriter:
 
     def _reset(self) -> None:
         """Forget threads and buffers: a forked child has none of its parent's threads."""
-        self._process = os.getpid()
+        self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._claims: dict[int, Claim] = {}
         self._pending: list[Future[None]] = []
-        self._buffers: queue.SimpleQueue[NDArray[Any] | None] = queue.SimpleQueue()
-        for _ in range(IN_FLIGHT):
-            self._buffers.put(None)
+        self._filling = threading.Lock()
+        self._room = threading.BoundedSemaphore(IN_FLIGHT)
+        self._buffer: NDArray[Any] | None = None
+        self._process = os.getpid()
+
+    def _after_fork(self) -> None:
+        """In a forked child, part with what is the parent's."""
+        if self._process != os.getpid():
+            for claim in self._claims.values():
+                claim.release(done=False)
+            self._reset()
 
     def pending(self) -> list[int]:
         """Shards that are not committed yet, ascending."""
@@ -123,6 +137,7 @@ class FeatureWriter:
         granted
             False if the shard is committed, or if another writer is at it.
         """
+        self._after_fork()
         if shard in self._claims:
             return True
         if self.sealed or self.log.has(shard):
@@ -139,6 +154,7 @@ class FeatureWriter:
 
     def release(self) -> None:
         """Wait for the shards under way, and give back all claims."""
+        self._after_fork()
         wait_for(self._pending)
         while self._claims:
             self._claims.popitem()[1].release(done=False)
@@ -158,15 +174,15 @@ class FeatureWriter:
         shard
             Index of the shard.
         block
-            All its rows, shape (rows of the shard, dim), float32 or the stored dtype.  It is
-            copied, and may be changed as soon as the call returns.
+            All its rows, shape (rows of the shard, dim), float32 or the stored dtype.  It may be
+            changed as soon as the call returns.
         excluded
             Rows of the store without a readable image, with the reason; their values become
             NaN.
         wait
-            Return when the shard is committed.  Otherwise checksums, writing and flushing go on
-            in the background, for at most two shards at a time; `flush` and `seal` wait for
-            them, and an error is raised by the next call.
+            Return when the shard is committed.  Otherwise the call returns when the bytes are
+            handed over; two shards at most are flushed and committed in the background.  `flush`
+            and `seal` wait for them, and an error is raised by the next call.
 
         Raises
         ------
@@ -176,8 +192,7 @@ class FeatureWriter:
         StorageError
             If the disk refuses; the shard is then not committed.
         """
-        if self._process != os.getpid():
-            self._reset()
+        self._after_fork()
         self._raise_failures()
         if not self._is_open():
             raise InvalidInputError(
@@ -189,29 +204,8 @@ class FeatureWriter:
             raise InvalidInputError(
                 f"shard {shard} takes {(len(rows), self.layout.dim)} values, got {block.shape}"
             )
-        buffer = self._buffers.get()
-        try:
-            if buffer is None:
-                buffer = np.empty((self.layout.shard_rows, self.layout.dim), self.layout.dtype)
-            stored = buffer[: len(rows)]
-            with np.errstate(over="ignore"):
-                np.copyto(stored, block, casting="same_kind")
-            self._check_finite(block, stored, rows, excluded)
-            stored[[row - rows.start for row in excluded]] = np.nan
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="featstore-write")
-            self._pending.append(self._pool.submit(self._commit, shard, stored, excluded, buffer))
-        except BaseException:
-            self._buffers.put(buffer)
-            raise
-        if wait:
-            self.flush()
-
-    def _commit(
-        self, shard: int, stored: NDArray[Any], excluded: Mapping[int, str], buffer: NDArray[Any]
-    ) -> None:
-        try:
-            rows = self.layout.shard_range(shard)
+        with self._filling:
+            stored = self._stored(block, rows, excluded)
             buffers, checksums = self.layout.encode(shard, stored)
             commit = Commit(
                 shard=shard,
@@ -222,12 +216,50 @@ class FeatureWriter:
                 spec_digest=self.spec.digest,
                 excluded=excluded,
             )
-            self.log.add(commit, buffers)
-            claim = self._claims.pop(shard, None)
+            self._room.acquire()
+            try:
+                staged = self.log.stage(shard, buffers)
+            except BaseException:
+                self._room.release()
+                raise
+        if staged is None:
+            self._room.release()
+        elif wait:
+            self._commit(commit, staged)
+        else:
+            with self._lock:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="featstore-write")
+                self._pending.append(self._pool.submit(self._commit, commit, staged))
+
+    def _commit(self, commit: Commit, staged: Staged) -> None:
+        try:
+            self.log.add(commit, staged)
+            claim = self._claims.pop(commit.shard, None)
             if claim is not None:
                 claim.release(done=True)
         finally:
-            self._buffers.put(buffer)
+            self._room.release()
+
+    def _stored(
+        self, block: NDArray[Any], rows: range, excluded: Mapping[int, str]
+    ) -> NDArray[Any]:
+        """Return the block as it is stored: itself, or converted in a buffer that is used again."""
+        as_it_is = block.dtype == self.layout.dtype and block.flags.c_contiguous
+        if as_it_is and not excluded:
+            stored = block
+        else:
+            if self._buffer is None:
+                self._buffer = np.empty(
+                    (self.layout.shard_rows, self.layout.dim), self.layout.dtype
+                )
+            stored = self._buffer[: len(rows)]
+            with np.errstate(over="ignore"):
+                np.copyto(stored, block, casting="same_kind")
+        self._check_finite(block, stored, rows, excluded)
+        if excluded:
+            stored[[row - rows.start for row in excluded]] = np.nan
+        return stored
 
     def flush(self) -> None:
         """Wait until every shard that was put is committed.
@@ -237,14 +269,14 @@ class FeatureWriter:
         StorageError
             If the disk refused one of them.
         """
-        if self._process != os.getpid():
-            self._reset()
-        wait_for(self._pending)
+        self._after_fork()
+        wait_for(list(self._pending))
         self._raise_failures()
 
     def _raise_failures(self) -> None:
-        done = [future for future in self._pending if future.done()]
-        self._pending = [future for future in self._pending if not future.done()]
+        with self._lock:
+            done = [future for future in self._pending if future.done()]
+            self._pending = [future for future in self._pending if future not in done]
         for future in done:
             future.result()
 
@@ -283,9 +315,7 @@ class FeatureWriter:
             If a committed shard's file is not there, or of another size.
         """
         self.flush()
-        if not self.sealed:
-            self.log.recover()
-        commits = {} if self.sealed else self.log.read()
+        commits = {} if self.sealed else self.log.recover()
         # Asked after the markers were read: another writer's seal removes them.
         if self.sealed or not self._is_open():
             self.sealed = True
@@ -301,27 +331,32 @@ class FeatureWriter:
         shards = [commits[i] for i in range(self.layout.n_shards)]
         manifest = encode_manifest(self.spec.to_json(), self.spec.digest, shards)
         self.folder.write(MANIFEST, [manifest])
-        seal = {"sealed": True, "manifest_digest": manifest_digest(manifest)}
-        self.folder.write("zarr.json", [self._metadata(self.layout.rows, seal)])
+        self.folder.write("zarr.json", [self._metadata(self.folder.name, manifest=manifest)])
         self.sealed = True
         self.log.clear()
 
-    def _metadata(self, visible_rows: int, seal: dict[str, Any]) -> bytes:
-        attributes = {"spec": self.spec.to_json(), "spec_digest": self.spec.digest, **seal}
-        return encode_json(self.layout.metadata(visible_rows, {"featstore": attributes}))
+    def _metadata(self, name: str, *, manifest: bytes | None = None) -> bytes:
+        return encode_metadata(name, self.spec, self.layout, manifest=manifest)
 
-    def _is_open(self) -> bool:
-        """Whether the feature on disk is this one, and not sealed."""
-        try:
-            attributes = json.loads(self.folder.read("zarr.json"))["attributes"]["featstore"]
-        except FileNotFoundError:
-            attributes = {"spec_digest": None}
-        if attributes["spec_digest"] != self.spec.digest:
-            raise StorageError(
-                f"{self.folder} was removed by another process while it was being written; run "
-                "the same command again to start over"
-            )
-        return not attributes["sealed"]
+
+def _is_open(folder: Folder, spec_digest: str) -> bool:
+    """Whether the feature on disk is of this spec, and not sealed."""
+    try:
+        attributes = json.loads(folder.read("zarr.json"))["attributes"]["featstore"]
+    except FileNotFoundError:
+        attributes = {"spec_digest": None}
+    if attributes["spec_digest"] != spec_digest:
+        raise StorageError(
+            f"{folder} was removed by another process while it was being written; run the same "
+            "command again to start over"
+        )
+    return not attributes["sealed"]
+
+
+def _has_rows(folder: Folder, spec: FeatureSpec) -> bool:
+    """Whether a feature is sealed, or a shard of it is committed."""
+    attributes = json.loads(folder.read("zarr.json"))["attributes"]["featstore"]
+    return bool(attributes["sealed"] or CommitLog(folder, spec.digest).read())
 
 
 def _mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
