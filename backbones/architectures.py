@@ -6,8 +6,8 @@ import torch
 
 from featstore.backbones import torchvision
 from featstore.backbones.network import Network
-from featstore.backbones.optional import import_optional
 from featstore.errors import InvalidInputError
+from featstore.optional import import_optional
 from featstore.suggest import did_you_mean
 
 

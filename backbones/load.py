@@ -6,11 +6,11 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from featstore.backbones.optional import import_optional
 from featstore.backbones.settings import Settings, TransformChoice
 from featstore.backbones.source import Source, parse_source
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, WeightsError
+from featstore.optional import import_optional
 from featstore.spec import Numerics
 from featstore.suggest import did_you_mean
 

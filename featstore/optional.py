@@ -9,7 +9,7 @@ from featstore.errors import MissingDependencyError
 
 
 def import_optional(module: str, *, extra: str) -> ModuleType:
-    """Import a module that needs packages which featstore does not install by default.
+    """Import a module of, or one that needs, packages that are not installed by default.
 
     Raises
     ------

@@ -1,0 +1,67 @@
+"""torch files, as torch.save writes them for CLIP_benchmark, DINO and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from featstore.errors import InvalidInputError
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_dictionary(tmp_path: Path, X, ids, y, read, values, dtype, zipped: bool) -> None:
+    content = {"features": torch.from_numpy(X).to(dtype), "labels": torch.from_numpy(y), "ids": ids}
+    torch.save({**content, "epoch": 3}, tmp_path / "f.pt", _use_new_zipfile_serialization=zipped)
+    found = read(tmp_path / "f.pt")
+    np.testing.assert_array_equal(values(found), content["features"].double().numpy())
+    assert found.ids.tolist() == ids
+    np.testing.assert_array_equal(found.targets["labels"].codes, y)
+
+
+def test_clip_benchmark(tmp_path: Path, X, y, read, values) -> None:
+    for split, rows in (("train", slice(0, 20)), ("val", slice(20, 30))):
+        torch.save(torch.from_numpy(X[rows]), tmp_path / f"features_{split}.pt")
+        torch.save(torch.from_numpy(y[rows]), tmp_path / f"targets_{split}.pt")
+    folder = read(tmp_path)
+    np.testing.assert_array_equal(values(folder), X)
+    assert folder.ids is None
+    assert folder.splits.tolist() == ["train"] * 20 + ["val"] * 10
+    np.testing.assert_array_equal(folder.targets["label"].codes, y)
+    one = read(tmp_path / "features_val.pt")
+    np.testing.assert_array_equal(one.targets["label"].codes, y[20:])
+    assert one.notes == ("labels of features_val.pt are taken from targets_val.pt beside it",)
+
+
+def test_dino(tmp_path: Path, X, y, read, values) -> None:
+    for split, rows in (("test", slice(20, 30)), ("train", slice(0, 20))):
+        torch.save(torch.from_numpy(X[rows]), tmp_path / f"{split}feat.pth")
+        torch.save(torch.from_numpy(y[rows]), tmp_path / f"{split}labels.pth")
+    folder = read(tmp_path)
+    np.testing.assert_array_equal(values(folder), np.concatenate([X[20:], X[:20]]))
+    assert folder.splits.tolist() == ["test"] * 10 + ["train"] * 20
+    np.testing.assert_array_equal(folder.targets["label"].codes, np.concatenate([y[20:], y[:20]]))
+
+
+def test_pickles_that_run_code_are_refused(tmp_path: Path, X, read) -> None:
+    torch.save({"features": X}, tmp_path / "f.pt")
+    with pytest.raises(InvalidInputError, match=r"run code.*it wants numpy\..*save plain tensors"):
+        read(tmp_path / "f.pt")
+
+
+def test_what_cannot_be_read(tmp_path: Path, X, read) -> None:
+    path = tmp_path / "f.pt"
+    torch.save([1, 2], path)
+    with pytest.raises(InvalidInputError, match="holds a list"):
+        read(path)
+    torch.save(torch.from_numpy(X), path)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(InvalidInputError, match="cannot be read as a torch file"):
+        read(path)
+    with pytest.raises(
+        InvalidInputError, match=r"no file in .* has a name like features_train\.pt"
+    ):
+        read(tmp_path)
