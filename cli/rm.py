@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+from rich.filesize import decimal
 
 from featstore.cli.arguments import store_argument
-from featstore.errors import FeatureNotFoundError, InvalidInputError
-from featstore.suggest import did_you_mean
+from featstore.cli.output import echo_json, json_option
+
+if TYPE_CHECKING:
+    from featstore.removal import Kind
 
 
 @click.command()
@@ -15,30 +20,25 @@ from featstore.suggest import did_you_mean
 @click.option("--run", "kind", flag_value="run", help="The names are runs.")
 @click.option("--feature", "kind", flag_value="feature", help="The names are features.")
 @click.option("--taxonomy", "kind", flag_value="taxonomy", help="The names are taxonomies.")
-def command(store: str, names: tuple[str, ...], kind: str | None) -> None:
-    """Remove features, runs or taxonomies (NAMES) from a STORE and free their space."""
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+def command(
+    store: str, names: tuple[str, ...], kind: Kind | None, dry_run: bool, as_json: bool
+) -> None:
+    """Remove features, runs or taxonomies (NAMES) from a STORE and free their space.
+
+    Nothing is removed if one of the names is wrong. What is being written may be removed too: the
+    process that writes it stops with an error.
+    """
+    from featstore.removal import remove
     from featstore.store import FeatureStore
 
-    opened = FeatureStore.open(store)
-    members = {
-        "run": (opened.runs, opened.delete_run),
-        "feature": (opened.features, opened.delete_feature),
-        "taxonomy": (opened.taxonomies, opened.delete_taxonomy),
-    }
-    chosen = []
-    for name in names:
-        found = [k for k, (known, _) in members.items() if name in known and kind in (None, k)]
-        if not found:
-            everything = [member for known, _ in members.values() for member in known]
-            raise FeatureNotFoundError(
-                f"{store} has no {kind or 'run, feature or taxonomy'} {name!r}. "
-                f"{did_you_mean(name, everything)}"
-            )
-        if len(found) > 1:
-            raise InvalidInputError(
-                f"{name!r} is the name of a {' and a '.join(found)}; say which, e.g. --{found[0]}"
-            )
-        chosen.append((found[0], name))
-    for what, name in chosen:
-        members[what][1](name)
-        click.echo(f"removed {what} {name}")
+    removed = remove(FeatureStore.open(store), names, kind=kind, dry_run=dry_run)
+    if as_json:
+        echo_json({"store": store, "dry_run": dry_run, "removed": [vars(item) for item in removed]})
+        return
+    done = "would remove" if dry_run else "removed"
+    for item in removed:
+        click.echo(f"{done} {item.kind} {item.name}: {decimal(item.nbytes)} in {item.files} files")
+    if len(removed) > 1:
+        click.echo(f"{decimal(sum(item.nbytes for item in removed))} in all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,28 @@ from numpy.typing import NDArray
 from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
 
-if TYPE_CHECKING:
-    from featstore.view import View
-
 #: Size of a batch where nobody asks for another one.
 BATCH_BYTES = 16 << 20
 #: Batches in memory at a time: the one in use, and the one under way.
 DEPTH = 2
 
 
-def batch_rows(view: View, size: int | None, *, buffers: int = DEPTH) -> int:
+class Batchable(Protocol):
+    """What is cut into batches: a view, fused or not."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def max_memory(self) -> int | None: ...
+
+    def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+
+
+def batch_rows(view: Batchable, size: int | None, *, buffers: int = DEPTH) -> int:
     """Return the rows of a batch: `size`, or what suits the view and its memory ceiling.
 
     Raises
@@ -41,7 +53,7 @@ def batch_rows(view: View, size: int | None, *, buffers: int = DEPTH) -> int:
     if size < 1:
         raise InvalidInputError(f"a batch needs at least 1 row, got size={size}")
     check_ceiling(
-        buffers * min(size, len(view)) * row_bytes,
+        buffers * min(size, view.shape[0]) * row_bytes,
         view.max_memory,
         f"{buffers} batches of {size} rows",
     )
@@ -63,7 +75,7 @@ def batch_positions(
 
 
 def iterate(
-    view: View, positions: Iterator[NDArray[np.intp]], out: NDArray[Any] | None
+    view: Batchable, positions: Iterator[NDArray[np.intp]], out: NDArray[Any] | None
 ) -> Iterator[NDArray[Any]]:
     """Yield the rows of each batch; with `out`, in that one buffer, otherwise one ahead."""
     if out is None:

@@ -263,10 +263,13 @@ def test_a_damaged_feature_is_not_called_complete(tmp_path: Path) -> None:
     command = ["extract", images, "-b", "x=random/resnet18?size=32", "-o", out]
     run_json(*command)
     (out / "features" / "x" / "c" / "0" / "0").unlink()
-    assert "remove the feature (featstore rm) and extract it again" in refused(*command)
-    assert "featstore rm" in run("verify", out).output
-    assert run("rm", out, "x").output == "removed feature x\n"
+    assert "featstore verify --repair" in refused(*command)
+    found = run("verify", out)
+    assert found.exit_code == 1
+    assert f"featstore verify {out} --repair\n  then: featstore extract {images}" in found.output
+    assert run("verify", out, "--repair").exit_code == 0
     assert run_json(*command)["computed"] == ["x"]
+    assert run("verify", out).output == f"{out}: everything is as it was written\n"
 
 
 def test_rm_checks_every_name_first(tmp_path: Path, taxonomy: Path) -> None:
@@ -275,8 +278,8 @@ def test_rm_checks_every_name_first(tmp_path: Path, taxonomy: Path) -> None:
     run_json("granularity", made.path, "--taxonomy", taxonomy, "--save", "parity")
     assert "no run, feature or taxonomy 'nothing'" in refused("rm", made.path, "parity", "nothing")
     assert "a run and a feature; say which" in refused("rm", made.path, "pca")
-    assert run("rm", made.path, "--run", "pca").output == "removed run pca\n"
-    assert run("rm", made.path, "parity").output == "removed taxonomy parity\n"
+    assert run("rm", made.path, "--run", "pca").output.startswith("removed run pca: ")
+    assert run("rm", made.path, "parity").output.startswith("removed taxonomy parity: ")
     document = run_json("ls", made.path)
     assert (document["runs"], document["taxonomies"]) == ([], [])
     assert len(document["features"]) == 2

@@ -39,6 +39,19 @@ def make_samples(n: int, *, n_classes: int = 3, n_test: int | None = None) -> Sa
     )
 
 
+def part(samples: Samples, rows: NDArray[np.intp]) -> Samples:
+    """Return some rows of a table; classes that no longer occur stay."""
+    return Samples(
+        ids=samples.ids[rows],
+        splits=samples.splits[rows],
+        targets={
+            name: Target(target.kind, target.classes, target.codes[rows])
+            for name, target in samples.targets.items()
+        },
+        marks=None if samples.marks is None else samples.marks[rows],
+    )
+
+
 def fill(store: FeatureStore, name: str, X: NDArray[np.float32], **spec: str) -> None:
     """Write a whole feature."""
     writer = store.writer(name, make_spec(store.samples, dim=X.shape[1], **spec))  # type: ignore[arg-type]
