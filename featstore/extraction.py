@@ -171,7 +171,7 @@ def open_dataset(images: str | Path | Dataset) -> Dataset:
 
 def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
     folder = open_folder(location)
-    if folder.size("zarr.json") is None and not folder.files():
+    if folder.size("zarr.json") is None and folder.is_free():
         # Another process may do the same at this moment; then both go on with one store.
         with suppress(NotAStoreError):
             return FeatureStore.create(location, dataset.samples, source=dataset.source)

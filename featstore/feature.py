@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from featstore.commits import CommitLog, content_digest, encode_json, read_manifest
-from featstore.errors import CorruptStoreError
+from featstore.commits import Commit, CommitLog, content_digest, encode_json, read_manifest
+from featstore.errors import CorruptStoreError, FeatureNotFoundError
 from featstore.folder import Folder
 from featstore.mapped import can_map, map_shards
+from featstore.object_folder import ObjectFolder
 from featstore.presence import check_shards
+from featstore.remote_rows import RemoteRows
 from featstore.rows import ArrayRows, Rows
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
@@ -70,6 +72,17 @@ class FeatureInfo:
         content = {**request, "digest": content_digest(dict(request))}
         self.folder.write(REQUEST, [encode_json(content)])
 
+    def commits(self) -> list[Commit]:
+        """Return what was promised about every shard that is committed.
+
+        Raises
+        ------
+        CorruptStoreError
+            If the manifest of a sealed feature is missing or is not the one that was sealed.
+        """
+        metadata = json.loads(self.folder.read("zarr.json"))
+        return _commits(self.folder, metadata["attributes"]["featstore"])
+
     def rows(self) -> Rows:
         """Return all rows, shape (rows, dim): mapped, fetched on demand, or read into memory.
 
@@ -77,13 +90,23 @@ class FeatureInfo:
         ------
         CorruptStoreError
             If a shard is missing, has another size, or its index is damaged.
+        FeatureNotFoundError
+            If the feature was removed meanwhile.
         """
-        if self.folder.local is None:
-            from featstore.remote_rows import RemoteRows
-
+        if isinstance(self.folder, ObjectFolder):
             return RemoteRows(self.folder, self.layout)
+        try:
+            return self._local_rows()
+        except (FileNotFoundError, CorruptStoreError):
+            if self.folder.size("zarr.json") is None:
+                raise FeatureNotFoundError(
+                    f"feature {self.name!r} was removed by another process just now"
+                ) from None
+            raise
+
+    def _local_rows(self) -> Rows:
         check_shards(self.folder, self.layout)
-        if can_map(self.layout):
+        if self.folder.local is not None and can_map(self.layout):
             return ArrayRows(map_shards(self.folder.local, self.layout))
         import zarr
 
@@ -115,10 +138,7 @@ class FeatureInfo:
                 "remove the feature (featstore rm) and extract it again"
             )
         attributes = metadata["attributes"]["featstore"]
-        if attributes["sealed"]:
-            commits = read_manifest(folder, attributes["manifest_digest"])
-        else:
-            commits = list(CommitLog(folder, attributes["spec_digest"]).read().values())
+        commits = _commits(folder, attributes)
         return cls(
             name=folder.name,
             folder=folder,
@@ -128,3 +148,9 @@ class FeatureInfo:
             committed_rows=sum(commit.rows for commit in commits),
             excluded={row: why for commit in commits for row, why in commit.excluded.items()},
         )
+
+
+def _commits(folder: Folder, attributes: Mapping[str, Any]) -> list[Commit]:
+    if attributes["sealed"]:
+        return read_manifest(folder, attributes["manifest_digest"])
+    return list(CommitLog(folder, attributes["spec_digest"]).read().values())

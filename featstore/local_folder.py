@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,6 +31,8 @@ from featstore.renaming import rename
 
 #: What file systems without hard links answer to a request for one.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+#: How many times, 10 ms apart, a folder that is locked for its removal is asked for.
+_PATIENCE = 500
 
 
 class LocalFolder:
@@ -79,11 +82,32 @@ class LocalFolder:
         if HAS_FOLDER_DESCRIPTORS:
             with self._reading(""):
                 folder._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            if lock(folder._descriptor, shared=True) is False:
-                raise StorageError(
-                    f"{self.path} is being removed by another process; run the same command again"
-                )
+            folder._share()
         return folder
+
+    def _share(self) -> None:
+        """Keep others from removing the pinned folder as one that nobody uses.
+
+        Raises
+        ------
+        FileNotFoundError
+            If another process is just doing that, and the name is free.
+        """
+        assert self._descriptor is not None
+        for _ in range(_PATIENCE):
+            if lock(self._descriptor, shared=True) is not False:
+                return
+            self._check_name()
+            time.sleep(0.01)
+        raise StorageError(
+            f"{self.path} is being removed by another process; run the same command again"
+        )
+
+    def _check_name(self) -> None:
+        """Raise `FileNotFoundError` unless the pinned folder still has its name."""
+        assert self._descriptor is not None
+        if not os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):  # noqa: PTH116
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     # Reading
 
@@ -281,7 +305,8 @@ class LocalFolder:
                 os.rename(self.path, grave)  # noqa: PTH104 - in step with the others
             except FileNotFoundError:
                 return True  # removed by another process
-            flush_folder(self.path.parent)
+            with suppress(FileNotFoundError):  # and what is above it as well
+                flush_folder(self.path.parent)
             # Without it, writers that hold on to the folder stop, and no Zarr reader takes what is
             # left for an array.
             (grave / "zarr.json").unlink(missing_ok=True)
@@ -293,9 +318,9 @@ class LocalFolder:
         if self._descriptor is None:
             return not unless()
         alone = lock(self._descriptor) is not False and not unless()
-        if alone and not os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):  # noqa: PTH116
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
-        if not alone:
+        if alone:
+            self._check_name()
+        else:
             lock(self._descriptor, shared=True)
         return alone
 
@@ -314,10 +339,13 @@ class LocalFolder:
             sweep_beside(self.path)
         scratch, descriptor = self._scratch_path(), -1
         try:
-            os.mkdir(scratch)  # noqa: PTH102
-            if HAS_FOLDER_DESCRIPTORS:
-                descriptor = os.open(scratch, os.O_RDONLY)
-                lock(descriptor)
+            while descriptor < 0:
+                os.mkdir(scratch)  # noqa: PTH102
+                if not HAS_FOLDER_DESCRIPTORS:
+                    break
+                # Swept before it was locked, it is made again.
+                with suppress(FileNotFoundError):
+                    descriptor = _locked(scratch)
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -432,6 +460,23 @@ class LocalFolder:
             if isinstance(error, FeatstoreError):
                 raise
             raise storage_error(error, self.path / name) from error
+
+
+def _locked(scratch: Path) -> int:
+    """Open a new folder and lock it, before anybody can take it for a dead writer's.
+
+    Raises
+    ------
+    FileNotFoundError
+        If somebody was faster and has removed it.
+    """
+    descriptor = os.open(scratch, os.O_RDONLY)
+    # Shared, as writers do it: under its later name it may be in use while this lock still holds.
+    if lock(descriptor, shared=True) is not False and scratch.exists():
+        return descriptor
+    os.close(descriptor)
+    shutil.rmtree(scratch, ignore_errors=True)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(scratch))
 
 
 class StagedFile:

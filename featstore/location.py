@@ -33,7 +33,7 @@ def open_folder(location: str | Path, **options: Any) -> Folder:
         A path, ``file://``, or ``s3://``, ``gs://``, ``az://``, ``http(s)://``.
     options
         For object storage, e.g. ``endpoint="http://localhost:9000"``; the usual environment
-        variables (``AWS_…``, ``GOOGLE_…``, ``AZURE_…``) are read as well.
+        variables (``AWS_…``, ``GOOGLE_…``, ``AZURE_…``) are read as well.  See docs/remote.md.
     """
     if is_url(location) and not str(location).startswith("file://"):
         from featstore.object_folder import ObjectFolder

@@ -29,8 +29,10 @@ from featstore.feature import FeatureInfo
 from featstore.folder import Folder
 from featstore.location import open_folder
 from featstore.samples import Samples, Target
+from featstore.scratch_store import scratch_store
 from featstore.spec import FeatureSpec
 from featstore.suggest import did_you_mean
+from featstore.sums import SUMS
 from featstore.view import FeatureView, FusedView, View
 from featstore.writer import FeatureWriter
 
@@ -138,22 +140,24 @@ class FeatureStore:
         import zarr
 
         place = open_folder(location, **options)
-        if place.files() or (place.local is not None and place.local.is_file()):
+        if not place.is_free():
             raise NotAStoreError(f"cannot create a store at {place}: something else is there")
         attributes: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "created_by": f"featstore {__version__}",
+            "checksums": SUMS,
             "source": dict(source or {}),
         }
         try:
             with place.filled() as scratch:
-                group = zarr.create_group(scratch, zarr_format=3)
+                group = zarr.create_group(scratch_store(scratch), zarr_format=3)
                 samples.write(group.create_group("samples"))
                 for name in ("features", "runs", "taxonomies"):
                     group.create_group(name)
                 group.attrs["featstore"] = attributes
-        except StorageError:
-            if place.size("zarr.json") is not None:
+        except StorageError as error:
+            is_taken = place.local is None or isinstance(error.__cause__, FileExistsError)
+            if is_taken and place.size("zarr.json") is not None:
                 raise NotAStoreError(
                     f"another process has just created {place}; run the same command again to add "
                     "to it"
@@ -175,7 +179,11 @@ class FeatureStore:
         return int(metadata["attributes"]["n_samples"])
 
     def __repr__(self) -> str:
-        return f"<FeatureStore {self.location} {self.n_samples} samples, features: {self.features}>"
+        try:
+            features = f", features: {self.features}"
+        except StorageError:  # a web server cannot be listed
+            features = ""
+        return f"<FeatureStore {self.location} {self.n_samples} samples{features}>"
 
     # Features
 
@@ -192,7 +200,12 @@ class FeatureStore:
         FeatureNotFoundError
             If there is none of this name.
         """
-        return FeatureInfo.read(self._member("features", name, "feature"), self.n_samples)
+        folder = self._member("features", name, "feature")
+        try:
+            return FeatureInfo.read(folder, self.n_samples)
+        except (FileNotFoundError, CorruptStoreError):
+            self._member("features", name, "feature")  # it may just have been removed
+            raise
 
     def feature_folder(self, name: str) -> Folder:
         """Folder of a feature, whether it exists or not."""
@@ -384,9 +397,11 @@ class FeatureStore:
     def _member(self, kind: str, name: str, noun: str) -> Folder:
         folder = self.folder.child(f"{kind}/{name}")
         if not _NAME.fullmatch(name) or folder.size("zarr.json") is None:
-            raise FeatureNotFoundError(
-                f"{self.location} has no {noun} {name!r}. {did_you_mean(name, self._members(kind))}"
-            )
+            try:
+                advice = did_you_mean(name, self._members(kind))
+            except StorageError as error:  # a web server cannot be listed
+                advice = str(error)
+            raise FeatureNotFoundError(f"{self.location} has no {noun} {name!r}. {advice}")
         return folder
 
 

@@ -114,9 +114,7 @@ class DiskCalls:
                 if dir_fd is not None:
                     options["dir_fd"] = dir_fd
                 where = self._located(path, dir_fd)
-                return self._through(
-                    Call(kind, where), lambda: _real[name](path, *args, **options)
-                )
+                return self._through(Call(kind, where), lambda: _real[name](path, *args, **options))
 
             return call
 
@@ -208,7 +206,9 @@ class DiskCalls:
         buffered: Any = (
             io.BufferedRandom(raw)
             if "+" in mode
-            else io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)
+            else io.BufferedReader(raw)
+            if "r" in mode
+            else io.BufferedWriter(raw)
         )
         if "b" in mode:
             return buffered

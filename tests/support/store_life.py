@@ -51,28 +51,31 @@ def prepare(path: Path, *, promise: Callable[[str], None] = str) -> FeatureStore
 
 
 def grow(
-    store: FeatureStore, *, wait: bool = True, promise: Callable[[str], None] = str
+    store: FeatureStore,
+    *,
+    wait: bool = True,
+    shards: Collection[int] | None = None,
+    promise: Callable[[str], None] = str,
 ) -> None:
-    """Write a feature from where it stands, and seal it."""
+    """Write a feature from where it stands, and seal it; or write only some shards."""
     writer = store.writer("x", make_spec(store.samples, dim=DIM))
     try:
-        for shard in writer.pending():
+        for shard in writer.pending() if shards is None else shards:
             rows = writer.layout.shard_range(shard)
             bad = {7: "torn"} if shard == 0 else None
             writer.put(shard, values()[rows.start : rows.stop], excluded=bad, wait=wait)
             if wait:
                 promise(f"put {shard}")
-        writer.seal()
-        promise("x sealed")
+        if shards is None:
+            writer.seal()
+            promise("x sealed")
     finally:
         # A dead process has no threads either.
         with suppress(FeatstoreError, Killed):
             writer.release()
 
 
-def live(
-    store: FeatureStore, *, wait: bool = True, promise: Callable[[str], None] = str
-) -> None:
+def live(store: FeatureStore, *, wait: bool = True, promise: Callable[[str], None] = str) -> None:
     """Grow a feature, open it again, replace a run and a taxonomy, remove the old feature.
 
     Parameters
