@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 
     from featstore import plots
     from featstore.analysis.compare import Comparison
+    from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
+    from featstore.differences import StoreDifference, diff
     from featstore.errors import FeatstoreError
     from featstore.evaluate import probe
+    from featstore.exports import Exported, export
     from featstore.extraction import Extraction, extract
+    from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
     from featstore.html_report import report
+    from featstore.importation import Importation, import_features
+    from featstore.imports import ForeignFeatures
+    from featstore.merging import Merge, merge
     from featstore.predictions import Predictions
     from featstore.run import ProbeRun, compare
     from featstore.samples import Samples, Target
@@ -35,59 +42,91 @@ if TYPE_CHECKING:
     from featstore.taxonomy import Taxonomy
     from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
-    from featstore.verification import verify
+    from featstore.verification import Finding, repair, verify
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "Compaction": "compaction",
     "Comparison": "analysis.compare",
+    "Exported": "exports",
     "Extraction": "extraction",
     "FeatstoreError": "errors",
     "FeatureStore": "store",
     "FeatureView": "view",
+    "Finding": "verification",
+    "ForeignFeatures": "imports",
     "FusedView": "view",
     "HoldOut": "holdout",
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
+    "Importation": "importation",
+    "Merge": "merging",
     "Predictions": "predictions",
     "ProbeRun": "run",
     "Samples": "samples",
+    "StoreDifference": "differences",
     "Target": "samples",
     "Taxonomy": "taxonomy",
     "Transform": "transform",
+    "compact": "compaction",
     "compare": "run",
+    "diff": "differences",
+    "export": "exports",
     "extract": "extraction",
+    "import_features": "importation",
     "load_tensor": "tensors",
+    "merge": "merging",
     "probe": "evaluate",
+    "repair": "verification",
     "report": "html_report",
     "tensor_batches": "tensors",
+    "to_dask": "handover",
+    "to_dataset": "handover",
+    "to_xarray": "handover",
     "verify": "verification",
 }
 
 __all__ = [
+    "Compaction",
     "Comparison",
+    "Exported",
     "Extraction",
     "FeatstoreError",
     "FeatureStore",
     "FeatureView",
+    "Finding",
+    "ForeignFeatures",
     "FusedView",
     "HoldOut",
     "ImageFolder",
     "ImageTable",
+    "Importation",
+    "Merge",
     "Predictions",
     "ProbeRun",
     "Samples",
+    "StoreDifference",
     "Target",
     "Taxonomy",
     "Transform",
     "__version__",
+    "compact",
     "compare",
+    "diff",
+    "export",
     "extract",
+    "import_features",
     "load_tensor",
+    "merge",
     "open",
     "plots",
     "probe",
+    "repair",
     "report",
     "tensor_batches",
+    "to_dask",
+    "to_dataset",
+    "to_xarray",
     "verify",
 ]
 

@@ -152,27 +152,27 @@ class CommitLog:
             next opened for writing.
         """
         try:
-            staged.flush()
-            self._decide(commit, staged.name)
+            self._decide(commit, staged)
         except StorageError:
             if self._is_open():
                 raise
         finally:
             staged.close()
 
-    def _decide(self, commit: Commit, staged: str) -> None:
+    def _decide(self, commit: Commit, staged: Staged) -> None:
         """Create a shard's marker and finish it, or drop the bytes if another writer was first."""
         marker = marker_name(commit.shard)
         try:
-            won = self.folder.create(marker, [encode_marker(commit, staged)])
+            staged.flush()
+            won = self.folder.create(marker, [encode_marker(commit, staged.name)])
         except StorageError:
-            if self._marker(marker)[1] != staged:
-                self.folder.delete(staged)  # a full disk needs the space
+            if self._marker(marker)[1] != staged.name:
+                self.folder.delete(staged.name)  # a full disk needs the space
             raise
         if won and self._is_open():
-            self._finish(commit, staged)
+            self._finish(commit, staged.name)
             return
-        self.folder.delete(staged)
+        self.folder.delete(staged.name)
         if won:
             self.folder.delete(marker)
 
@@ -221,7 +221,7 @@ class CommitLog:
 
     def clear(self) -> None:
         """Remove all markers; they are in the manifest now."""
-        if self.folder.names(COMMITS):
+        if self.folder.names(COMMITS) or self.folder.size(COMMITS) is not None:
             self.folder.child(COMMITS).remove()
 
     def _finish(self, commit: Commit, staged: str) -> None:

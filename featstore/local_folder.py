@@ -273,6 +273,9 @@ class LocalFolder:
                     return True
             if self.size("zarr.json") is None:
                 self.remove()  # leftovers of a removal
+        with self.storing(""):
+            # Whoever created it may not have come to this yet.
+            flush_folder(self.path.parent)
         return False
 
     @contextmanager
@@ -293,7 +296,6 @@ class LocalFolder:
         """Make sure that no name that was given below this folder can be lost any more."""
         with self.storing(""):
             flush_tree(self.path, files=False)
-            flush_folder(self.path.parent)
 
     def remove(self, *, unless: Callable[[], bool] | None = None) -> bool:
         """Remove the folder; for every reader it is gone at once, however long the rest takes."""

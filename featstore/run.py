@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,14 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featstore.columns import read_columns, write_column
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.scaling import BlockScaling
+from featstore.scratch_store import scratch_store
 from featstore.strings import pack, unpack
 
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.taxonomy import Taxonomy
+
+_PREDICTIONS = ("ids", "id_offsets", "truth", "scores", "seen")
+_HEAD = ("head_coef", "head_intercept", "head_classes", "head_mean", "head_scale")
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,12 @@ class RunConfig:
     n_train: int
     n_test: int
     seed: int
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
+        """Rebuild a configuration from the fields that a run stores."""
+        lists = ("features", "spec_digests", "dims")
+        return cls(**{**fields, **{key: tuple(fields[key]) for key in lists}})
 
     @property
     def dim(self) -> int:
@@ -169,7 +181,7 @@ class ProbeRun:
         """Write the run as a Zarr group into a folder that does not exist yet."""
         import zarr
 
-        group = zarr.create_group(folder, zarr_format=3)
+        group = zarr.create_group(scratch_store(folder), zarr_format=3)
         predictions = self.predictions
         ids, id_offsets = pack(predictions.ids)
         columns: dict[str, NDArray[Any]] = {
@@ -188,8 +200,8 @@ class ProbeRun:
                 "head_scale": self.head.scaling.scale,
             }
         for name, values in columns.items():
-            group.create_array(name, data=values)
-        group.attrs["run"] = {
+            write_column(group, name, values)
+        fields = {
             "name": self.name,
             "config": dataclasses.asdict(self.config),
             "classes": list(predictions.classes),
@@ -198,6 +210,8 @@ class ProbeRun:
             "certificate": dict(self.certificate),
             "provenance": dict(self.provenance),
         }
+        # JSON knows no NaN; other languages' readers stumble over Python's.
+        group.attrs["run"] = json.loads(json.dumps(fields), parse_constant=lambda _: None)
 
     @classmethod
     def load(cls, store: Any) -> ProbeRun:
@@ -206,7 +220,7 @@ class ProbeRun:
 
         group = zarr.open_group(store, mode="r")
         fields: Any = group.attrs["run"]
-        columns = {name: np.asarray(array[:]) for name, array in group.arrays()}
+        columns = read_columns(group, _PREDICTIONS + _HEAD)
         truth = columns["truth"]
         head = None
         if "head_coef" in columns:
@@ -221,12 +235,9 @@ class ProbeRun:
                     scale=columns["head_scale"],
                 ),
             )
-        config = dict(fields["config"])
-        for key in ("features", "spec_digests", "dims"):
-            config[key] = tuple(config[key])
         return cls(
             name=fields["name"],
-            config=RunConfig(**config),
+            config=RunConfig.from_json(fields["config"]),
             predictions=Predictions(
                 ids=unpack(columns["ids"], columns["id_offsets"]),
                 classes=tuple(fields["classes"]),
@@ -234,8 +245,8 @@ class ProbeRun:
                 scores=columns["scores"],
                 seen=columns["seen"].astype(bool),
             ),
-            metrics=pd.DataFrame(fields["metrics"]),
-            selection=pd.DataFrame(fields["selection"], columns=["value", "score", "chosen"]),
+            metrics=_frame(fields["metrics"], ["metric", "value", "low", "high", "n"]),
+            selection=_frame(fields["selection"], ["value", "score", "chosen"]),
             certificate=fields["certificate"],
             head=head,
             provenance=fields["provenance"],
@@ -268,3 +279,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {str(key): value for key, value in row.items()}
         for row in frame.astype(object).to_dict("records")
     ]
+
+
+def _frame(records: Sequence[Mapping[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Undo `_records`; a number that is null was NaN."""
+    frame = pd.DataFrame(records, columns=None if records else columns)
+    numbers = [column for column in ("value", "low", "high", "score") if column in frame]
+    return frame.astype(dict.fromkeys(numbers, float))

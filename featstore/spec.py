@@ -67,19 +67,20 @@ class FeatureSpec:
     Attributes
     ----------
     backbone, transform
-        What was computed, from which pixels.
+        What was computed, from which pixels; None for features made elsewhere, whose pixels
+        nobody knows.
     dtype
         Stored precision.
     numerics
-        Precision of the forward pass.
+        Precision of the forward pass; None where it is unknown.
     samples_digest
         Fingerprint of the store's rows (ids in order and the source's content mark).
     """
 
     backbone: BackboneSpec
-    transform: Transform
+    transform: Transform | None
     dtype: StoredDtype
-    numerics: Numerics
+    numerics: Numerics | None
     samples_digest: str
 
     @property
@@ -97,11 +98,12 @@ class FeatureSpec:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FeatureSpec:
         """Rebuild a spec that `to_json` wrote."""
-        transform = fields["transform"]
-        transform = {**transform, "mean": tuple(transform["mean"]), "std": tuple(transform["std"])}
+        known = fields["transform"]
+        if known is not None:
+            known = {**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])}
         return cls(
             backbone=BackboneSpec(**fields["backbone"]),
-            transform=Transform(**transform),
+            transform=None if known is None else Transform(**known),
             dtype=fields["dtype"],
             numerics=fields["numerics"],
             samples_digest=fields["samples_digest"],
@@ -120,4 +122,7 @@ class FeatureSpec:
             }
 
         mine, theirs = flat("", self.to_json()), flat("", other.to_json())
-        return [f"{key}: {mine[key]} | {theirs[key]}" for key in mine if mine[key] != theirs[key]]
+        # An imported feature has no transform, and an extracted one has its fields instead.
+        keys = dict.fromkeys([*mine, *theirs])
+        pairs = {key: (mine.get(key, "–"), theirs.get(key, "–")) for key in keys}
+        return [f"{key}: {a} | {b}" for key, (a, b) in pairs.items() if a != b]

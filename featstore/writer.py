@@ -21,7 +21,7 @@ from featstore.commits import (
     claim_name,
     encode_manifest,
 )
-from featstore.errors import InvalidInputError, SpecMismatchError, StorageError
+from featstore.errors import CorruptStoreError, InvalidInputError, SpecMismatchError, StorageError
 from featstore.finite import finite_rows
 from featstore.folder import Claim, Folder, Staged
 from featstore.presence import check_shards
@@ -155,7 +155,7 @@ class FeatureWriter:
     def release(self) -> None:
         """Wait for the shards under way, and give back all claims."""
         self._after_fork()
-        wait_for(self._pending)
+        wait_for(list(self._pending))
         while self._claims:
             self._claims.popitem()[1].release(done=False)
 
@@ -326,7 +326,11 @@ class FeatureWriter:
                 f"feature {self.folder.name!r} cannot be sealed: {missing} of "
                 f"{self.layout.n_shards} shards are missing; run the extraction again"
             )
-        check_shards(self.folder, self.layout)
+        try:
+            check_shards(self.folder, self.layout)
+        except CorruptStoreError:
+            self._is_open()  # removed by another process: that is to be said
+            raise
         self.folder.flush()
         shards = [commits[i] for i in range(self.layout.n_shards)]
         manifest = encode_manifest(self.spec.to_json(), self.spec.digest, shards)
@@ -363,6 +367,7 @@ def _mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
     lines = "\n  ".join(stored.differences(asked))
     return (
         f"feature {name!r} exists and was made in another way (stored | asked for):\n  {lines}\n"
-        "Give the new one another name (--backbone NAME=SOURCE) or remove the old one "
+        "Give the new one another name (extract: --backbone NAME=SOURCE, import: --name NAME) or "
+        "remove the old one "
         f"(featstore rm STORE {name})."
     )

@@ -509,11 +509,11 @@ def test_commands_give_back_the_configuration(
     store: FeatureStore, changes: dict[str, object], expected: dict[str, object]
 ) -> None:
     run = make_run(store, ("upper", "lower"), **changes)  # type: ignore[arg-type]
-    line = probe_command(run, Path("a b.zarr"), splits=["train", "val", "test"])
+    line = probe_command(run.config, run.name, "a b.zarr", splits=["train", "val", "test"])
     words = shlex.split(line)
     assert words[:2] == ["featstore", "probe"]
     options = probe_cli.make_context("probe", words[2:]).params
-    assert options["store"] == Path("a b.zarr")
+    assert options["store"] == "a b.zarr"
     assert options["fuse"] == "upper,lower"
     assert options["preset"] == run.config.preset
     assert options["target"] == "digit"

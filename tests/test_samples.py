@@ -14,7 +14,6 @@ from small_store import make_samples
 from featstore.errors import CorruptStoreError, InvalidInputError
 from featstore.holdout import HoldOut
 from featstore.samples import Samples, Target
-from featstore.strings import pack, unpack
 
 
 def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
@@ -32,11 +31,6 @@ def test_edited_ids_are_noticed(tmp_path: Path) -> None:
     group["ids"][3] = ord("X")
     with pytest.raises(CorruptStoreError, match="digest"):
         Samples.read(group)
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
-def test_strings_round_trip(strings: list[str]) -> None:
-    assert unpack(*pack(np.asarray(strings, str))).tolist() == strings
 
 
 def test_repeated_ids_and_wrong_lengths() -> None:

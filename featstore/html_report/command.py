@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featstore.presets import PRESETS
-from featstore.run import ProbeRun
+from featstore.run import RunConfig
 from featstore.store import FeatureStore
 
 
@@ -44,13 +44,13 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     return shlex.join([*words, "--out", store.location])
 
 
-def probe_command(run: ProbeRun, store: str, *, splits: Sequence[str]) -> str:
+def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[str]) -> str:
     """Return the `featstore probe` command that makes a run again.
 
     Parameters
     ----------
-    run
-        A stored run.
+    config, name
+        Of a stored run.
     store
         Path or URL of the store.
     splits
@@ -61,7 +61,6 @@ def probe_command(run: ProbeRun, store: str, *, splits: Sequence[str]) -> str:
     command
         One line for a shell.  The device is left to the default.
     """
-    config = run.config
     features = ",".join(config.features)
     words = ["featstore", "probe", str(store)]
     words += ["--fuse" if len(config.features) > 1 else "--features", features]
@@ -79,7 +78,7 @@ def probe_command(run: ProbeRun, store: str, *, splits: Sequence[str]) -> str:
     words += ["--val", val] if val is not None else []
     words += ["--test", config.test_split]
     words += ["--seed", str(config.seed)] if config.seed else []
-    return shlex.join([*words, "--name", run.name])
+    return shlex.join([*words, "--name", name])
 
 
 def report_command(store: str, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:

@@ -84,7 +84,7 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
         ],
         commands=[
             *filter(None, (extract_command(store, name) for name in stored)),
-            *(probe_command(run, store.location, splits=splits) for run in runs),
+            *(probe_command(run.config, run.name, store.location, splits=splits) for run in runs),
         ],
         machines=_machines(runs, lines),
         events=[_event(line) for line in lines[-HISTORY_LINES:]],

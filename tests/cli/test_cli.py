@@ -165,8 +165,13 @@ def test_verify_and_its_exit_code(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "features/pixels/c/2/0: 1 of 1 chunks have another checksum" in result.output
     assert "row 512" in result.output
-    document = json.loads(run("verify", made.path, "--json").output)
-    assert len(document["findings"]) == 1
+    document = json.loads(run("verify", made.path, "--repair", "--json").output)
+    assert [finding["shard"] for finding in document["findings"]] == [2]
+    assert [repair["place"] for repair in document["repairs"]] == [
+        "features/pixels/c/2/0",
+        "features/pixels/zarr.json",
+    ]
+    assert not made.feature("pixels").sealed
 
 
 def test_report(store: Path, tmp_path: Path) -> None:

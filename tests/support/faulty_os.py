@@ -1,4 +1,4 @@
-"""A disk that fails, is full, writes less than it is told, or whose process is killed at one call."""
+"""A disk that fails at one call: broken, full, writing less than it was told, or outlived."""
 
 from __future__ import annotations
 

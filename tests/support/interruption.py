@@ -48,28 +48,3 @@ class Interruption(DiskCalls):
                 finally:
                     self._is_happening = False
         return perform()
-
-
-def at_every_call(
-    root: Path, work: Callable[[], T], happens: Callable[[], object], begin: Callable[[], object]
-) -> list[tuple[Call, T | BaseException]]:
-    """Interrupt `work` at each of its calls in turn, beginning anew each time.
-
-    Returns
-    -------
-    outcomes
-        The call that was interrupted, and what `work` returned or raised.
-    """
-    outcomes: list[tuple[Call, T | BaseException]] = []
-    while True:
-        begin()
-        interruption = Interruption(root, happens, at=len(outcomes) + 1)
-        outcome: T | BaseException
-        with interruption.active():
-            try:
-                outcome = work()
-            except Exception as error:  # noqa: BLE001 - the caller judges it
-                outcome = error
-        if interruption.interrupted is None:
-            return outcomes
-        outcomes.append((interruption.interrupted, outcome))

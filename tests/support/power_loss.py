@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 from disk_calls import Call, DiskCalls
@@ -42,7 +43,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Sync:
-    """A file or folder is flushed; `site` names the functions that asked for it, innermost first."""
+    """A file or folder is flushed; `site` names the functions that asked, innermost first."""
 
     node: int
     site: str
@@ -262,11 +263,11 @@ def _torn(event: Names | Data, rng: random.Random) -> Names | Data:
 
 def _site() -> str:
     """Functions of featstore that are being called, innermost first."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     names = []
     while frame is not None:
         file = Path(frame.f_code.co_filename)
         if file.parent.name == "featstore":
             names.append(f"{file.stem}.{frame.f_code.co_name}")
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return " < ".join(names)

@@ -9,8 +9,9 @@ from featstore.predictions import Predictions
 from featstore.run import ProbeRun, RunConfig
 
 
-def make_run(name: str, *, seed: int, n: int = 6) -> ProbeRun:
-    """Scores of three classes on `n` rows, drawn by `seed`; nothing in it tells the time."""
+def make_run(name: str, *, seed: int, rows: range = range(594, 600)) -> ProbeRun:
+    """Scores drawn by `seed` for rows of `make_samples`; nothing in it tells the time."""
+    n = len(rows)
     rng = np.random.default_rng(seed)
     config = RunConfig(
         features=("x",),
@@ -33,9 +34,9 @@ def make_run(name: str, *, seed: int, n: int = 6) -> ProbeRun:
         name=name,
         config=config,
         predictions=Predictions(
-            ids=np.asarray([f"ü/{i}.jpg" for i in range(n)]),
-            classes=("a", "b", "c"),
-            truth=rng.integers(0, 3, n),
+            ids=np.asarray([f"ü/{row:06d}.jpg" for row in rows]),
+            classes=("class 0", "class 1", "class 2"),
+            truth=np.asarray(rows) % 3,
             scores=rng.random((n, 3)).astype(np.float32),
             seen=np.ones(3, bool),
         ),

@@ -37,7 +37,7 @@ def taxonomy(species: str) -> Taxonomy:
     return Taxonomy.from_frame(pd.DataFrame({"species": ["a", species], "genus": ["g", "g"]}))
 
 
-def prepare(path: Path, *, promise: Callable[[str], None] = str) -> FeatureStore:
+def prepare(path: Path, *, promise: Callable[[str], object] = str) -> FeatureStore:
     """Create a store with what a life replaces and removes: a feature, a run and a taxonomy."""
     store = FeatureStore.create(path, make_samples(ROWS))
     promise("created")
@@ -55,7 +55,7 @@ def grow(
     *,
     wait: bool = True,
     shards: Collection[int] | None = None,
-    promise: Callable[[str], None] = str,
+    promise: Callable[[str], object] = str,
 ) -> None:
     """Write a feature from where it stands, and seal it; or write only some shards."""
     writer = store.writer("x", make_spec(store.samples, dim=DIM))
@@ -75,7 +75,7 @@ def grow(
             writer.release()
 
 
-def live(store: FeatureStore, *, wait: bool = True, promise: Callable[[str], None] = str) -> None:
+def live(store: FeatureStore, *, wait: bool = True, promise: Callable[[str], object] = str) -> None:
     """Grow a feature, open it again, replace a run and a taxonomy, remove the old feature.
 
     Parameters
@@ -112,14 +112,14 @@ def check_readers(path: Path) -> None:
         kept = store.view(name).rows
         np.testing.assert_array_equal(kept, [i for i in range(ROWS) if name == "old" or i != 7])
         np.testing.assert_array_equal(store.view(name).array(), expected[kept])
-        np.testing.assert_array_equal(seen[:][kept], expected[kept])
+        np.testing.assert_array_equal(np.asarray(seen[:])[kept], expected[kept])
     if "r" in store.runs:
         scores = store.run("r").predictions.scores
         drawn = [make_run("r", seed=seed).predictions.scores for seed in (1, 2)]
         assert any(np.array_equal(scores, one) for one in drawn)
     if "t" in store.taxonomies:
-        kept = store.taxonomy("t").to_json()
-        assert kept in [taxonomy(species).to_json() for species in "bc"]
+        stored = store.taxonomy("t").to_json()
+        assert stored in [taxonomy(species).to_json() for species in "bc"]
 
 
 def check_promises(path: Path, promises: Collection[str]) -> None:
