@@ -22,7 +22,8 @@ def command(as_json: bool) -> None:
             "preset": preset.name,
             "probe": preset.probe,
             "values": _shown(preset.values),
-            "source": preset.source,
+            # What follows the colon is in the documents: here it would squeeze the values.
+            "source": preset.source.partition(": ")[0],
         }
         for preset in PRESETS.values()
     ]
@@ -30,6 +31,8 @@ def command(as_json: bool) -> None:
 
 
 def _shown(values: tuple[float, ...]) -> str:
+    if not values:
+        return "by a rule"
     if len(values) <= 4:
         return ", ".join(f"{value:g}" for value in values)
     return f"{values[0]:g} … {values[-1]:g} ({len(values)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from featstore.cli.output import (
     with_interval,
 )
 from featstore.errors import InvalidInputError
+from featstore.registry import PROBES
 
 #: Ratio of scales from which on the smaller of two fused blocks hardly counts.
 _DROWNING = 5
@@ -25,10 +27,15 @@ _DROWNING = 5
 @store_argument
 @click.option("--features", "-f", help="One feature; every feature in turn by default.")
 @click.option("--fuse", help="Several features to concatenate in this order: a,b[,c…].")
-@click.option("--probe", type=click.Choice(["logistic", "knn"]), help="[default: logistic]")
+@click.option(
+    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
+)
 @click.option("--preset", help="A published protocol; `featstore presets` lists them.")
 @click.option(
-    "--value", "-C", type=float, help="Take this C (logistic) or k (knn) and choose nothing."
+    "--value",
+    "-C",
+    type=float,
+    help="Take this C (logistic), k (knn), … and choose nothing.",
 )
 @click.option("--target", help="Label column [default: the first].")
 @click.option(
@@ -39,7 +46,7 @@ _DROWNING = 5
     help="Of each block, learned on training rows only.",
 )
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
-@click.option("--val", help="Split to choose C or k on [default: val, else a share of train].")
+@click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
 @click.option("--test", help="Split to report on [default: test, else val].")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
@@ -59,9 +66,9 @@ def command(
 ) -> None:
     """Fit a probe on stored features, evaluate it, and store its predictions.
 
-    C or k is chosen on validation rows, never on the reported ones; the probe is then fitted
-    again on training and validation rows together. Intervals are 95 % bootstrap intervals over
-    the test rows.
+    The probe's hyper-parameter (C, k, …) is chosen on validation rows, never on the reported
+    ones; the probe is then fitted again on training and validation rows together. Intervals are
+    95 % bootstrap intervals over the test rows.
 
     \b
     featstore probe birds.zarr --features resnet50
@@ -143,14 +150,8 @@ def _show(run: Any) -> None:
         f"{config.probe}, {config.parameter} = {config.value:g} ({_how_chosen(config)}); "
         f"{config.n_train} rows trained on, {config.n_test} tested on"
     )
-    certificate = run.certificate
-    if certificate:
-        state = "converged" if certificate["converged"] else "NOT CONVERGED"
-        click.echo(
-            f"{state}: gradient norm {certificate['gradient_norm']:.2g}, objective "
-            f"{certificate['objective']:.6g}, at most {certificate['gap_bound']:.2g} above the "
-            "optimum"
-        )
+    if run.certificate:
+        click.echo(_in_words(run.certificate))
     if config.selected_on_test:
         echo_note(f"{config.parameter} was selected on the reported rows: the number is optimistic")
     values = run.selection["value"]
@@ -165,6 +166,32 @@ def _show(run: Any) -> None:
             f"{len(unseen)} classes have no training row and are never predicted: "
             f"{', '.join(unseen[:5])}{', …' if len(unseen) > 5 else ''}"
         )
+
+
+def _in_words(certificate: Mapping[str, Any]) -> str:
+    """Say what is known about the solution of an iterative solver, a training or a closed form."""
+    if "converged" in certificate:
+        state = "converged" if certificate["converged"] else "NOT CONVERGED"
+        return (
+            f"{state}: gradient norm {certificate['gradient_norm']:.2g}, objective "
+            f"{certificate['objective']:.6g}, at most {certificate['gap_bound']:.2g} above the "
+            "optimum"
+        )
+    if "epochs" in certificate:
+        return (
+            f"{certificate['epochs']} epochs at learning rate {certificate['lr']:g} and weight "
+            f"decay {certificate['weight_decay']:g}: training loss {certificate['loss']:.4g}, "
+            f"training accuracy {certificate['accuracy']:.1%}"
+        )
+    dof = certificate.get("effective_dof")
+    return ", ".join(
+        [
+            f"closed form: condition number {certificate['condition_number']:.2g}",
+            f"rank {certificate['rank']}",
+            *([] if dof is None else [f"{dof:.1f} effective degrees of freedom"]),
+            f"residual {certificate['residual']:.1g}",
+        ]
+    )
 
 
 def _how_chosen(config: Any) -> str:

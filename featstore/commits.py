@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ from featstore.shards import shard_name
 
 COMMITS = "_commits"
 MANIFEST = "manifest.json"
+#: How many times, 10 ms apart, the right to drop markers is asked for.
+_PATIENCE = 500
 
 
 @dataclass(frozen=True)
@@ -194,14 +197,34 @@ class CommitLog:
                 return present
             if commit is not None and self._is_in_place(commit, staged):
                 present[commit.shard] = commit
-            elif self._marker(marker) == (commit, staged):
-                # Damaged, or decided but the bytes are gone: it has to be computed again.  Looked
-                # at twice, because another process may have done just that meanwhile.
-                self.folder.delete(marker)
+            else:
+                self._drop(marker, (commit, staged))
         for name in self.folder.names(COMMITS):
             if name.endswith(STAGED):
                 self._drop_abandoned(f"{COMMITS}/{name}")
         return present
+
+    def _drop(self, marker: str, judged: tuple[Commit | None, str | None]) -> None:
+        """Delete a marker that is damaged, or whose bytes are gone: the shard is computed again.
+
+        One process at a time, and only what it has judged: another one may have done this before,
+        and committed the shard anew.
+        """
+        for _ in range(_PATIENCE):
+            claim = self.folder.claim(f"{COMMITS}/recovery.claim")
+            if claim is not None:
+                break
+            time.sleep(0.01)
+        else:
+            raise StorageError(
+                f"another process is recovering {self.folder} and does not get on; end it, then "
+                "run the same command again"
+            )
+        try:
+            if self._marker(marker) == judged:
+                self.folder.delete(marker)
+        finally:
+            claim.release(done=False)
 
     def _is_in_place(self, commit: Commit, staged: str | None) -> bool:
         """Whether a decided shard has its name and size; it gets them if its bytes lie aside."""

@@ -10,7 +10,22 @@ from numpy.typing import NDArray
 
 
 class Estimator(Protocol):
-    """A probe: a scikit-learn classifier that can also try many values of one parameter."""
+    """A probe: a scikit-learn classifier that can also try many values of one parameter.
+
+    Beyond what is listed, an estimator may have
+
+    - ``streams = True``: features may come as an object with ``shape``, ``dtype``, ``ids``,
+      ``batches()``, ``take()`` and ``array()`` in place of an array, and the estimator itself
+      names rows that are not finite;
+    - ``ties = "larger"``: of values with equal scores the larger one is taken, as the stronger
+      regularisation; ``"smaller"`` by default;
+    - ``counts_rows = True``: the parameter counts training rows, and cannot exceed their number;
+    - once fitted, ``chosen_by_``: the rule by which it settled on a value of the parameter on the
+      training rows, such as ``"leave-one-out"``; the value is then in the attribute called like
+      the parameter with an underscore behind it (``alpha_``);
+    - ``certificate_``, a dataclass of numbers about the solution;
+    - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run.
+    """
 
     #: The hyper-parameter that is chosen on validation rows.
     parameter: str
@@ -20,17 +35,19 @@ class Estimator(Protocol):
 
     classes_: NDArray[Any]
 
+    def get_params(self) -> dict[str, Any]: ...
+
     def set_params(self, **parameters: Any) -> Any: ...
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Any: ...
+    def fit(self, X: Any, y: NDArray[Any]) -> Any: ...
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.floating]: ...
+    def predict_proba(self, X: Any) -> NDArray[np.floating]: ...
 
     def sweep(
         self,
-        X: NDArray[Any],
+        X: Any,
         y: NDArray[Any],
-        queries: NDArray[Any],
+        queries: Any,
         values: Sequence[float],
     ) -> Iterator[tuple[float, NDArray[np.floating]]]:
         """Fit once per value, sharing all work; yield each value with the queries' scores."""

@@ -19,10 +19,12 @@ from featstore.history import environment, record
 from featstore.metrics import evaluate_metrics
 from featstore.parts import Part, draw_validation, joined, labelled_part, rows_of
 from featstore.predictions import Predictions
-from featstore.presets import Preset, preset
+from featstore.presets import DEFAULT_PRESETS, PRESETS, Preset, preset
 from featstore.registry import probe as probe_class
+from featstore.registry import probes
 from featstore.run import Head, ProbeRun, RunConfig
 from featstore.samples import Target
+from featstore.scaled import ScaledView
 from featstore.scaling import BlockScaling, ScalingKind
 from featstore.search import Trial, best_trial, search
 from featstore.spec import digest
@@ -30,7 +32,6 @@ from featstore.store import FeatureStore, checked_name
 from featstore.view import View
 
 _NAME_LENGTH = 120
-_DEFAULT_PRESET = {"logistic": "logistic", "knn": "dinov2-knn"}
 
 
 def probe(
@@ -65,11 +66,12 @@ def probe(
     features
         One feature, or several to concatenate in this order.
     probe
-        ``"logistic"`` (default) or ``"knn"``, with featstore's default protocol.
+        ``"logistic"`` (default) or another name that `featstore.registry` knows, with its default
+        protocol.
     preset
         A published protocol instead; see `featstore.presets`.
     value
-        Take this C (logistic) or k (kNN) and choose nothing.
+        Take this value of the probe's hyper-parameter (C, k, alpha, …) and choose nothing.
     target
         Label column; the first by default.
     scaling
@@ -77,11 +79,11 @@ def probe(
     train, val, test
         Splits.  By default ``test`` is reported on, or ``val`` in stores without a test split.
     seed
-        Of the validation draw and of the bootstrap.
+        Of the validation draw, of the bootstrap, and of probes that draw.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     engine
-        What searches neighbours; torch is the faster one on CPUs, faiss the reference.
+        What searches neighbours (kNN); torch is the faster one on CPUs, faiss the reference.
     n_boot
         Resamples of the bootstrap intervals.
     name
@@ -113,9 +115,10 @@ def probe(
     test_part = labelled_part(store, names, labels, test_split)
     val_part = labelled_part(store, names, labels, val_split) if val_split else None
 
-    estimator = _estimator(protocol, device, engine)
+    estimator = _estimator(protocol, device=device, engine=engine, seed=seed)
     trials: list[Trial] = []
-    chosen, selected_on = protocol.values[0], "fixed"
+    chosen = protocol.values[0] if protocol.values else None
+    selected_on = "fixed"
     if len(protocol.values) > 1:
         if val_part is None:
             fit_part, choose_part = _divided(store, names, train_part, protocol, seed)
@@ -123,15 +126,19 @@ def probe(
         else:
             fit_part, choose_part, selected_on = train_part, val_part, str(val_split)
         trials = _select(estimator, protocol, labels, fit_part, choose_part, scaling)
-        chosen = best_trial(trials).value
+        chosen = best_trial(trials, ties=_ties(estimator)).value
 
     train_split = train
     if val_part is not None and val_split != test_split:
         train_part = joined(store, names, [train_part, val_part])
         train_split = f"{train}+{val_split}"
     blocks = BlockScaling.fit(train_part.view, scaling)
-    estimator.set_params(**{estimator.parameter: estimator.parameter_type(chosen)})
-    estimator.fit(_matrix(blocks, train_part.view), train_part.labels)
+    if chosen is not None:
+        estimator.set_params(**{estimator.parameter: estimator.parameter_type(chosen)})
+    estimator.fit(_matrix(estimator, blocks, train_part.view), train_part.labels)
+    if chosen is None:
+        chosen, rule = _own_choice(estimator)
+        selected_on = f"{train_split}, {rule}" if rule else "fixed"
     predictions = _predict(estimator, blocks, labels, train_part, test_part)
     config = RunConfig(
         features=tuple(names),
@@ -168,20 +175,24 @@ def probe(
 
 def _protocol(probe: str | None, name: str | None, value: float | None) -> Preset:
     if name is None:
-        name = _DEFAULT_PRESET.get(probe or "logistic", probe or "logistic")
-        if probe not in (None, "logistic", "knn"):
-            probe_class(probe)  # says which probes there are
-    chosen = preset(name)
+        probe = probe or "logistic"
+        probe_class(probe)  # says which probes there are
+        name = DEFAULT_PRESETS.get(probe, probe)
+    if name in probes() and name not in PRESETS:
+        chosen = Preset(name, name, (), "the defaults of a plugin")
+    else:
+        chosen = preset(name)
     if probe is not None and probe != chosen.probe:
         raise InvalidInputError(
             f"preset {name!r} is a {chosen.probe} protocol; it cannot run with the probe {probe!r}"
         )
     if value is None:
         return chosen
-    if not 0 < value < math.inf:
-        raise InvalidInputError(f"C and k are positive and finite, got {value:g}")
-    if chosen.probe == "knn" and value != int(value):
-        raise InvalidInputError(f"k is a whole number, got {value:g}")
+    estimator = probe_class(chosen.probe)
+    if not 0 <= value < math.inf:
+        raise InvalidInputError(f"{estimator.parameter} is positive and finite, got {value:g}")
+    if value != estimator.parameter_type(value):
+        raise InvalidInputError(f"{estimator.parameter} is a whole number, got {value:g}")
     return dataclasses.replace(chosen, values=(value,))
 
 
@@ -239,9 +250,9 @@ def _select(
     scaling: ScalingKind,
 ) -> list[Trial]:
     blocks = BlockScaling.fit(fit.view, scaling)
-    X, queries = _matrix(blocks, fit.view), _matrix(blocks, choose.view)
+    X, queries = _matrix(estimator, blocks, fit.view), _matrix(estimator, blocks, choose.view)
     values = protocol.values
-    if protocol.probe == "knn":
+    if getattr(estimator, "counts_rows", False):
         values = tuple(k for k in values if k <= len(X)) or (float(len(X)),)
 
     def score(candidates: Sequence[float]) -> Iterator[Trial]:
@@ -249,7 +260,12 @@ def _select(
             predictions = _predictions(estimator, scores, labels, fit, choose)
             yield Trial(value, _validation_score(predictions, protocol))
 
-    return search(values, score, kind=protocol.search)
+    return search(values, score, kind=protocol.search, ties=_ties(estimator))
+
+
+def _ties(estimator: Estimator) -> Literal["smaller", "larger"]:
+    ties: Literal["smaller", "larger"] = getattr(estimator, "ties", "smaller")
+    return ties
 
 
 def _validation_score(predictions: Predictions, protocol: Preset) -> float:
@@ -258,16 +274,29 @@ def _validation_score(predictions: Predictions, protocol: Preset) -> float:
     return float(metrics.set_index("metric")["value"][metric])
 
 
-def _estimator(protocol: Preset, device: str, engine: str) -> Estimator:
-    arguments: dict[str, Any] = {"device": device}
-    if protocol.probe == "knn":
-        arguments |= {"temperature": protocol.temperature, "engine": engine}
-    estimator: Estimator = probe_class(protocol.probe)(**arguments)
+def _estimator(protocol: Preset, **offered: Any) -> Estimator:
+    """Make the protocol's estimator, with those of the offered arguments that it takes."""
+    estimator: Estimator = probe_class(protocol.probe)(**protocol.arguments)
+    taken = estimator.get_params().keys() & offered.keys()
+    estimator.set_params(**{name: offered[name] for name in taken})
     return estimator
 
 
-def _matrix(blocks: BlockScaling, view: View) -> NDArray[Any]:
-    """Scaled values of a view, all finite."""
+def _own_choice(estimator: Estimator) -> tuple[float, str]:
+    """Value that a fitted estimator took without being told one, and the rule it went by.
+
+    The rule is empty where the value is the estimator's default.
+    """
+    rule: str = getattr(estimator, "chosen_by_", "")
+    if rule:
+        return float(getattr(estimator, f"{estimator.parameter}_")), rule
+    return float(estimator.get_params()[estimator.parameter]), ""
+
+
+def _matrix(estimator: Estimator, blocks: BlockScaling, view: View) -> NDArray[Any] | ScaledView:
+    """Scaled values of a view, all finite; in pieces for an estimator that checks them itself."""
+    if getattr(estimator, "streams", False):
+        return ScaledView(view, blocks)
     X = blocks.apply(view)
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if len(bad):
@@ -283,7 +312,7 @@ def _matrix(blocks: BlockScaling, view: View) -> NDArray[Any]:
 def _predict(
     estimator: Estimator, blocks: BlockScaling, labels: Target, train: Part, test: Part
 ) -> Predictions:
-    scores = estimator.predict_proba(_matrix(blocks, test.view))
+    scores = estimator.predict_proba(_matrix(estimator, blocks, test.view))
     return _predictions(estimator, scores, labels, train, test)
 
 

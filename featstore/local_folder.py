@@ -68,9 +68,10 @@ class LocalFolder:
         # A descriptor means nothing in another process.
         return LocalFolder, (self.path,)
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Bound here: at the end of the interpreter, modules go before the last objects do.
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            close(self._descriptor)
 
     def child(self, name: str) -> LocalFolder:
         """Return a folder below this one, whether it exists or not."""

@@ -94,7 +94,7 @@ def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray
     if not chosen.any():
         raise InvalidInputError(
             f"{len(labels)} training rows are too few to set {fraction:.0%} aside for choosing "
-            "C or k; give a fixed value (--value) or a validation split"
+            "a value; give a fixed one (--value) or a validation split"
         )
     return chosen
 

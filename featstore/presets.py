@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,16 +21,17 @@ class Preset:
     name
         As the command line takes it.
     probe
-        ``"logistic"`` or ``"knn"``.
+        Name of the estimator, see `featstore.registry`.
     values
-        Candidates of C (logistic) or k (kNN); a single one is taken as it is.
+        Candidates of its hyper-parameter; a single one is taken as it is.  Without any, the
+        estimator settles on a value by itself.
     search
         ``"grid"`` tries all; ``"bisect"`` tries all, then halves the distance to the best one
         until steps are an eighth of a decade.
     val_fraction
         Share of the training rows that chooses, where the store has no validation split.
-    temperature
-        Of the kNN votes; ignored by the logistic probe.
+    arguments
+        What else the estimator is made with.
     multilabel_metric
         What is maximised for multi-label targets.
     source
@@ -37,12 +39,12 @@ class Preset:
     """
 
     name: str
-    probe: Literal["logistic", "knn"]
+    probe: str
     values: tuple[float, ...]
     source: str
     search: Literal["grid", "bisect"] = "grid"
     val_fraction: float = 0.2
-    temperature: float = 0.07
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     multilabel_metric: Literal["mAP", "micro_mAP"] = "mAP"
 
 
@@ -92,9 +94,134 @@ PRESETS = {
             "knn",
             (200,),
             "Wu et al. 2018: k = 200, T = 0.1",
-            temperature=0.1,
+            arguments={"temperature": 0.1},
+        ),
+        Preset("ridge", "ridge", _decades(-6, 8, 29), "featstore's default"),
+        Preset(
+            "ridge-loo",
+            "ridge",
+            (),
+            "leave-one-out squared error on all training rows (PRESS, Allen 1974)",
+            arguments={"alpha": "loo"},
+        ),
+        Preset(
+            "bigvision-fewshot",
+            "ridge",
+            (1024.0,),
+            "google-research/big_vision, evaluators/fewshot_lsr.py: standardise (std + 1e-5), "
+            "bias column 100, targets ±1, ridge 2^10",
+            arguments={"standardise": True, "std_offset": 1e-5, "bias": 100.0},
+        ),
+        Preset(
+            "lda",
+            "lda",
+            (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0),
+            "featstore's default",
+        ),
+        Preset("lda-ledoit-wolf", "lda", (), "Ledoit & Wolf 2004, pooled over the classes"),
+        Preset(
+            "simpleshot",
+            "centroid",
+            (),
+            "Wang et al. 2019, CL2N: centre, L2, nearest prototype",
+            arguments={"normalise": True, "centre": True},
+        ),
+        Preset("centroid", "centroid", (), "Mensink et al. 2013: nearest class mean"),
+        Preset(
+            "centroid-cosine",
+            "centroid",
+            (),
+            "nearest mean direction, by the cosine",
+            arguments={"metric": "cosine"},
+        ),
+        Preset(
+            "gaussian",
+            "gaussian",
+            _decades(-9, 0, 10),
+            "Gaussian naive Bayes; variance smoothing chosen",
+            arguments={"temperature": "n_features"},
+        ),
+        Preset(
+            "dlda",
+            "gaussian",
+            _decades(-9, 0, 10),
+            "Dudoit, Fridlyand & Speed 2002: diagonal LDA; variance smoothing chosen",
+            arguments={"variances": "pooled", "temperature": "n_features"},
+        ),
+        Preset(
+            "paper-linear",
+            "sgd",
+            (0.4,),
+            "Cole et al. 2022, appendix C.2: 90 epochs of SGD, Nesterov, batch 1024, "
+            "lr 0.1 x 1024 / 256, cosine; last epoch",
+        ),
+        Preset(
+            "dinov2-linear",
+            "sgd",
+            (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1),
+            f"{_DINOV2}/linear.py: 13 lrs x batch / 256, SGD 0.9, 12,500 steps of 1024 rows "
+            "(8 GPUs x 128), cosine",
+            arguments={
+                "scale_lr": True,
+                "nesterov": False,
+                "steps": 12_500,
+                "drop_last": True,
+            },
+        ),
+        Preset(
+            "clip-benchmark",
+            "sgd-weight-decay",
+            _decades(-6, 2, 7),
+            "LAION-AI/CLIP_benchmark, metrics/linear_probe.py: L2, AdamW 0.1, 10 epochs of "
+            "batches of 64, cosine; weight decay by bisection, refit",
+            search="bisect",
+            arguments={
+                "lr": 0.1,
+                "optimizer": "adamw",
+                "epochs": 10,
+                "batch_size": 64,
+                "init": "linear",
+                "normalise": True,
+            },
+        ),
+        Preset(
+            "capi",
+            "sgd-grid",
+            tuple(range(30)),
+            "facebookresearch/capi, eval_classification.py: 10 lrs x batch / 256 x 3 weight "
+            "decays, AdamW (0.9, 0.95), 12,500 steps of 128 rows, warm-up 1,250, cosine; 10 % val",
+            val_fraction=0.1,
+            arguments={
+                "lrs": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01),
+                "weight_decays": (5e-4, 1e-3, 5e-2),
+                "arguments": {
+                    "optimizer": "adamw",
+                    "betas": (0.9, 0.95),
+                    "decay_bias": False,
+                    "batch_size": 128,
+                    "scale_lr": True,
+                    "steps": 12_500,
+                    "schedule": "warmup-cosine",
+                    "warmup_steps": 1250,
+                    "init_std": 0.02,
+                    "drop_last": True,
+                },
+            },
         ),
     )
+}
+
+#: What `probe --probe NAME` means where no preset is named.
+DEFAULT_PRESETS = {
+    "logistic": "logistic",
+    "knn": "dinov2-knn",
+    "ridge": "ridge",
+    "lda": "lda",
+    "centroid": "centroid",
+    "gaussian": "gaussian",
+    "sgd": "paper-linear",
+    "sgd-weight-decay": "clip-benchmark",
+    "sgd-grid": "capi",
 }
 
 

@@ -17,6 +17,13 @@ from featstore.suggest import did_you_mean
 PROBES = {
     "logistic": "featstore.probes:LogisticProbe",
     "knn": "featstore.probes:KNNProbe",
+    "ridge": "featstore.probes:RidgeProbe",
+    "lda": "featstore.probes:LDAProbe",
+    "centroid": "featstore.probes:CentroidProbe",
+    "gaussian": "featstore.probes:GaussianProbe",
+    "sgd": "featstore.probes:SGDProbe",
+    "sgd-weight-decay": "featstore.probes:WeightDecayProbe",
+    "sgd-grid": "featstore.probes:SGDGridProbe",
 }
 PROBE_ENTRY_POINTS = "featstore.probes"
 
@@ -24,6 +31,14 @@ PROBE_ENTRY_POINTS = "featstore.probes"
 def backbones() -> Any:
     """Return the package that loads encoders by source string."""
     return importlib.import_module("featstore.backbones")
+
+
+def probes() -> dict[str, str]:
+    """Where the probes are, by name: ``module:attribute``; featstore's own come first."""
+    found = dict(PROBES)
+    for entry in metadata.entry_points(group=PROBE_ENTRY_POINTS):
+        found.setdefault(entry.name, entry.value)
+    return found
 
 
 def probe(name: str) -> Any:
@@ -34,10 +49,8 @@ def probe(name: str) -> Any:
     InvalidInputError
         If there is no probe of this name.
     """
-    targets = dict(PROBES)
-    for entry in metadata.entry_points(group=PROBE_ENTRY_POINTS):
-        targets.setdefault(entry.name, entry.value)
-    if name not in targets:
-        raise InvalidInputError(f"there is no probe {name!r}. {did_you_mean(name, targets)}")
-    module, _, attribute = targets[name].partition(":")
+    known = probes()
+    if name not in known:
+        raise InvalidInputError(f"there is no probe {name!r}. {did_you_mean(name, known)}")
+    module, _, attribute = known[name].partition(":")
     return getattr(importlib.import_module(module), attribute)

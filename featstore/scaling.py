@@ -61,9 +61,13 @@ class BlockScaling:
 
         Without scaling a single block is the store's own memory and dtype; otherwise float32.
         """
+        return view.array() if self.kind == "none" else self.transform(view.array())
+
+    def transform(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Scale rows (m, d) as they are stored; the same array without scaling, else float32."""
         if self.kind == "none":
-            return view.array()
-        values = view.array().astype(np.float32)
+            return rows
+        values = rows.astype(np.float32)
         if self.kind == "standardise":
             values -= self.mean
             values *= self.scale

@@ -21,8 +21,15 @@ class Trial:
     score: float
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the highest score, of equal ones that with the smallest value.
+def best_trial(trials: Sequence[Trial], *, ties: Literal["smaller", "larger"] = "smaller") -> Trial:
+    """Return the trial with the highest score.
+
+    Parameters
+    ----------
+    trials
+        Values and their scores.
+    ties
+        Which value wins among equal scores.
 
     Raises
     ------
@@ -35,7 +42,8 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
             "the validation rows cannot tell values apart: no score is defined (no positives?); "
             "fix the value with --value, or choose another --val split"
         )
-    return max(scored, key=lambda trial: (trial.score, -trial.value))
+    sign = 1 if ties == "larger" else -1
+    return max(scored, key=lambda trial: (trial.score, sign * trial.value))
 
 
 def search(
@@ -43,6 +51,7 @@ def search(
     score: Callable[[Sequence[float]], Iterator[Trial]],
     *,
     kind: Literal["grid", "bisect"] = "grid",
+    ties: Literal["smaller", "larger"] = "smaller",
 ) -> list[Trial]:
     """Try values, and around the best of them more if asked to.
 
@@ -56,6 +65,8 @@ def search(
         ``"grid"`` stops after `values`.  ``"bisect"`` goes on around the best value, halving
         the (logarithmic) distance to its neighbours until it is an eighth of a decade
         (Radford et al. 2021, appendix A.3).
+    ties
+        As for `best_trial`.
 
     Returns
     -------
@@ -76,6 +87,6 @@ def search(
         step = math.log10(ordered[1] / ordered[0])
         while step > 1 / _STEPS_PER_DECADE:
             step /= 2
-            best = best_trial(trials).value
+            best = best_trial(trials, ties=ties).value
             trials += score([best * 10**-step, best * 10**step])
     return sorted(trials, key=lambda trial: trial.value)

@@ -6,19 +6,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from featstore.probes.centroid import CentroidProbe
     from featstore.probes.certificate import Certificate
+    from featstore.probes.conditioning import Conditioning
+    from featstore.probes.discriminant import LDAProbe
+    from featstore.probes.gaussian import GaussianProbe
+    from featstore.probes.joint_fit import fit_together
     from featstore.probes.knn import KNNProbe
     from featstore.probes.logistic import LogisticProbe
     from featstore.probes.path import logistic_path
     from featstore.probes.preconditioner import GramBasis
+    from featstore.probes.ridge import RidgeProbe
+    from featstore.probes.sgd import SGDProbe
+    from featstore.probes.sgd_grid import SGDGridProbe
+    from featstore.probes.sgd_weight_decay import WeightDecayProbe
 
-__all__ = ["Certificate", "GramBasis", "KNNProbe", "LogisticProbe", "logistic_path"]
+__all__ = [
+    "CentroidProbe",
+    "Certificate",
+    "Conditioning",
+    "GaussianProbe",
+    "GramBasis",
+    "KNNProbe",
+    "LDAProbe",
+    "LogisticProbe",
+    "RidgeProbe",
+    "SGDGridProbe",
+    "SGDProbe",
+    "WeightDecayProbe",
+    "fit_together",
+    "logistic_path",
+]
 
 _MODULES = {
+    "CentroidProbe": "centroid",
     "Certificate": "certificate",
+    "Conditioning": "conditioning",
+    "GaussianProbe": "gaussian",
     "GramBasis": "preconditioner",
     "KNNProbe": "knn",
+    "LDAProbe": "discriminant",
     "LogisticProbe": "logistic",
+    "RidgeProbe": "ridge",
+    "SGDGridProbe": "sgd_grid",
+    "SGDProbe": "sgd",
+    "WeightDecayProbe": "sgd_weight_decay",
+    "fit_together": "joint_fit",
     "logistic_path": "path",
 }
 

@@ -67,6 +67,7 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "k"
     parameter_type: ClassVar[type[float]] = int
+    counts_rows: ClassVar[bool] = True
 
     def __init__(
         self,

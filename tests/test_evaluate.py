@@ -130,7 +130,7 @@ def test_a_class_without_training_rows_is_never_predicted(tmp_path: Path) -> Non
     )
     store = FeatureStore.create(tmp_path / "d.zarr", samples)
     fill(store, "pixels", X)
-    for probe in ("logistic", "knn"):
+    for probe in ("logistic", "knn", "ridge", "lda", "centroid", "gaussian"):
         run = fs.probe(store, "pixels", probe=probe, n_boot=0, save=False)
         assert run.predictions.seen.tolist() == [d != 3 for d in range(10)]
         assert (run.predictions.scores[:, 3] == 0).all()
@@ -152,16 +152,19 @@ def test_unlabelled_rows_are_left_out(tmp_path: Path) -> None:
 
 
 def test_multilabel(store: FeatureStore) -> None:
-    for probe in ("logistic", "knn"):
+    for probe in ("logistic", "knn", "ridge", "lda", "centroid", "gaussian"):
         run = fs.probe(store, "pixels", target="tags", probe=probe, n_boot=50, save=False)
         truth, scores = run.predictions.truth, run.predictions.scores
         assert truth.shape == (797, 3)
         expected = average_precision_score(truth, scores, average="macro")
         assert run.metric("mAP") == pytest.approx(expected, abs=1e-6)
-        assert run.metric("mAP") > 0.8
+        assert run.metric("mAP") > (0.7 if probe in ("centroid", "gaussian") else 0.8)
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+# Those of the SGD probes take longer; tests/probes/test_sgd_presets.py runs them shortened.
+@pytest.mark.parametrize(
+    "name", sorted(name for name in PRESETS if not PRESETS[name].probe.startswith("sgd"))
+)
 def test_every_preset_runs(store: FeatureStore, name: str) -> None:
     run = fs.probe(store, "pca", preset=name, n_boot=0, save=False)
     assert run.accuracy > 0.8
@@ -263,6 +266,8 @@ def test_comparing_runs_of_other_targets_is_refused(store: FeatureStore) -> None
         ({"probe": "knn", "value": 2.7}, "k is a whole number, got 2.7"),
         ({"value": float("nan")}, "positive and finite"),
         ({"value": float("inf")}, "positive and finite"),
+        ({"probe": "lda", "value": 1.5}, r"shrinkage must be in \[0, 1\], got 1.5"),
+        ({"probe": "ridge", "value": -1}, "alpha is positive and finite, got -1"),
         ({"name": "bad name"}, "cannot be used as a name"),
     ],
 )

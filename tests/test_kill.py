@@ -7,11 +7,15 @@ from pathlib import Path
 import kill_writers
 import pytest
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
-def test_killed_writers_resume_bit_identically(tmp_path: Path) -> None:
-    assert kill_writers.run(tmp_path, kills=32) >= 32
+
+@pytest.mark.parametrize("writers", [1, 3])
+def test_killed_writers_resume_bit_identically(tmp_path: Path, writers: int) -> None:
+    assert kill_writers.run(tmp_path, kills=24, writers=writers) >= 24
 
 
 @pytest.mark.slow
-def test_hundreds_of_killed_writers(tmp_path: Path) -> None:
-    assert kill_writers.run(tmp_path, kills=500, seed=1) >= 500
+@pytest.mark.parametrize("writers", [1, 4])
+def test_hundreds_of_killed_writers(tmp_path: Path, writers: int) -> None:
+    assert kill_writers.run(tmp_path, kills=500, seed=1, writers=writers) >= 500

@@ -55,7 +55,7 @@ def test_runs_are_listed_and_reported(store: Path, tmp_path: Path) -> None:
 
 def test_presets() -> None:
     printed = run("presets")
-    for part in ("bigvision-fewshot", "simpleshot", "the probe's own"):
+    for part in ("bigvision-fewshot", "simpleshot", "by a rule", "1e-06 … 1e+08 (29)"):
         assert part in printed
     document = {preset["name"]: preset for preset in json.loads(run("presets", "--json"))}
     assert document["bigvision-fewshot"]["arguments"]["bias"] == 100

@@ -102,16 +102,17 @@ class Victims:
             while len(self._ends) < n:
                 self._ends[self._begin()] = time.monotonic() + self._rng.uniform(0, self._longest)
             time.sleep(0.001)
-            ended = self._ended()
-            if ended:
+            if self._has_ended():
                 break
-            for process, end in list(self._ends.items()):
-                if kills < limit and time.monotonic() >= end and not self._ended():
-                    os.kill(process, signal.SIGKILL)
-                    os.waitpid(process, 0)
-                    del self._ends[process]
-                    kills += 1
-                    check()
+            late = [p for p, end in self._ends.items() if time.monotonic() >= end]
+            for process in late[: limit - kills]:
+                os.kill(process, signal.SIGKILL)
+                status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+                # It may just have come to its end; then the next one finds that all is done.
+                assert status in (0, -signal.SIGKILL), f"a process failed with status {status}"
+                del self._ends[process]
+                kills += status != 0
+                check()
         for process in list(self._ends):  # the rest finds that all is done
             status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
             assert status == 0, f"a late process failed with status {status}"
@@ -132,7 +133,7 @@ class Victims:
             sys.stderr.flush()
             os._exit(status)
 
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
         """Whether one has done the work."""
         for process in list(self._ends):
             done, status = os.waitpid(process, os.WNOHANG)

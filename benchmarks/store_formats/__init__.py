@@ -1,0 +1,1 @@
+"""Formats that `benchmarks/store.py` compares, one module each."""

@@ -1,0 +1,1 @@
+"""How `benchmarks/store.py` measures, one concern each module."""

@@ -1,0 +1,84 @@
+"""Operations: what is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store_formats.contract import Reader
+from store_harness.workload import Workload
+
+_WORD = np.dtype(np.uint64)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One way to read.
+
+    Attributes
+    ----------
+    name
+        On the command line and in JSON.
+    run
+        Does it, and returns what has been read, so that freeing it is not timed.
+    rows
+        How many rows that reads.
+    """
+
+    name: str
+    run: Callable[[Reader, Workload], Any]
+    rows: Callable[[Workload], int]
+
+
+def bit_sum(blocks: Iterable[NDArray[Any]]) -> int:
+    """Touch every value once, as cheaply as memory allows: add all bits up as integers."""
+    total = 0
+    for block in blocks:
+        bits = block.reshape(-1).view(np.uint8)
+        word = _WORD if bits.nbytes % _WORD.itemsize == 0 else np.dtype(np.uint16)
+        total += int(np.add.reduce(bits.view(word), dtype=np.uint64))
+    return total & (1 << 64) - 1  # blocks of any size give the same sum
+
+
+def _load_into(reader: Reader, workload: Workload) -> None:
+    reader.load_into(workload.out)
+
+
+def _drain(batches: Iterable[NDArray[Any]]) -> None:
+    for _ in batches:
+        pass
+
+
+def _n_rows(batches: Iterable[NDArray[Any]]) -> int:
+    return sum(map(len, batches))
+
+
+#: In the order of tables.
+OPERATIONS = {
+    operation.name: operation
+    for operation in [
+        Operation("load", lambda r, w: r.load(), lambda w: w.rows),
+        Operation("load into", _load_into, lambda w: w.rows),
+        Operation("scan", lambda r, w: bit_sum(r.blocks(w.block_rows)), lambda w: w.rows),
+        Operation("gather", lambda r, w: r.gather(w.gathered), lambda w: len(w.gathered)),
+        Operation(
+            "gather sorted",
+            lambda r, w: r.gather(np.sort(w.gathered)),
+            lambda w: len(w.gathered),
+        ),
+        Operation(
+            "batches", lambda r, w: _drain(r.batches(w.batches)), lambda w: _n_rows(w.batches)
+        ),
+        Operation(
+            "few batches",
+            lambda r, w: _drain(r.batches(w.few_batches)),
+            lambda w: _n_rows(w.few_batches),
+        ),
+    ]
+}
+WARM = ("load", "load into", "scan", "gather", "gather sorted", "batches")
+COLD = ("load", "scan", "gather", "few batches")

@@ -1,0 +1,45 @@
+"""Row maps: what rows go through before they meet a centroid or a density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class UnitRows:
+    """Subtract a centre and divide by the l2 norm; zero rows stay zero.
+
+    Attributes
+    ----------
+    centre
+        Shape (d,); None for zero.
+    """
+
+    centre: Tensor | None = None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Map rows (b, d) of any dtype to rows (b, d) of length 1, float64."""
+        rows = rows.double() if self.centre is None else rows - self.centre.to(rows.device)
+        norms = rows.norm(dim=1, keepdim=True)
+        return rows / torch.where(norms > 0, norms, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """Rows around a centre, with their squares beside them.
+
+    Attributes
+    ----------
+    centre
+        Shape (d,).
+    """
+
+    centre: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Map rows (b, d) of any dtype to rows (b, 2 d), float64."""
+        rows = rows - self.centre.to(rows.device)
+        return torch.cat([rows, rows.square()], dim=1)

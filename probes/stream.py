@@ -1,0 +1,132 @@
+"""RowStream: the rows of any feature matrix in blocks, also of one larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from featstore.errors import InvalidInputError
+from featstore.probes.inputs import as_tensor, blocks, features_of
+
+#: Rows of a block; what float32 products are summed over before float64 takes the sum.
+BLOCK_ROWS = 2048
+_NAMED_ROWS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class RowStream:
+    """Feature rows that are read as often as a solver asks for them.
+
+    Attributes
+    ----------
+    shape
+        (n, d).
+    dtype
+        Of the values as they are stored.
+    source
+        An array, checked to be finite, or a view, whose batches are checked as they pass.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    source: Any
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, *, reset: bool) -> RowStream:
+        """Open a feature matrix.
+
+        Parameters
+        ----------
+        estimator
+            Fitted probe, or the one being fitted: remembers the width and names of the columns.
+        X
+            Shape (n, d): a view with ``batches()``, which is never read whole; or what
+            `featstore.probes.inputs.features_of` takes.
+        reset
+            True when fitting.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are no rows, or an array holds NaN or infinity.
+        """
+        if not callable(getattr(X, "batches", None)):
+            features = features_of(estimator, X, reset=reset)
+            n, d = features.shape
+            return cls((n, d), features.dtype, features)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        n, d = X.shape
+        if n == 0:
+            raise InvalidInputError(f"the view has no rows: its shape is {(n, d)}")
+        return cls((n, d), np.dtype(X.dtype), X)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def blocks(
+        self, device: torch.device, *, size: int = BLOCK_ROWS
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yield consecutive rows as they are stored, on `device`.
+
+        A block may be the caller's own memory, and is of any floating dtype: subtract a float64
+        tensor from it, or widen it.
+
+        Parameters
+        ----------
+        device
+            Where to.
+        size
+            Rows of a block at most.
+
+        Yields
+        ------
+        rows, block
+            Where the rows are in the matrix, and their values (b, d).
+
+        Raises
+        ------
+        InvalidInputError
+            If a view holds NaN or infinity; names the first such rows.
+        """
+        for start, batch in self._batches():
+            values = as_tensor(batch)
+            for rows in blocks(len(batch), size):
+                block = values[rows].to(device)
+                if self._is_view and not block.isfinite().all():
+                    self._refuse(start + rows.start, block)
+                yield slice(start + rows.start, start + rows.stop), block
+
+    def read(self, device: torch.device) -> Tensor:
+        """Read all rows into a new tensor (n, d), float64: for those with few rows."""
+        out = torch.empty(self.shape, dtype=torch.float64, device=device)
+        for rows, block in self.blocks(device):
+            out[rows] = block
+        return out
+
+    @property
+    def _is_view(self) -> bool:
+        return not isinstance(self.source, np.ndarray)
+
+    def _batches(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        start = 0
+        for batch in self.source.batches() if self._is_view else [self.source]:
+            yield start, batch
+            start += len(batch)
+
+    def _refuse(self, start: int, block: Tensor) -> None:
+        bad = start + np.flatnonzero(~block.isfinite().all(dim=1).cpu().numpy())
+        first = bad[:_NAMED_ROWS]
+        ids = getattr(self.source, "ids", None)
+        named = ", ".join(str(row) if ids is None else f"{ids[row]} (row {row})" for row in first)
+        raise InvalidInputError(
+            f"rows of X contain NaN or infinity: {named}{', …' if len(bad) > len(first) else ''} "
+            f"(rows after {start + len(block) - 1} were not looked at); drop these rows, or "
+            "extract their features again"
+        )

@@ -1,0 +1,71 @@
+"""What dead writers leave is swept; what belongs to the living, or to other tools, is not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from disk_calls import DiskCalls
+from faulty_os import FaultyDisk, Killed
+from small_run import make_run
+from store_life import leftovers, prepare, taxonomy
+
+from featstore.durable import Aside
+from featstore.store import FeatureStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    return prepare(tmp_path / "s.zarr")
+
+
+def test_a_folder_that_is_being_filled_is_not_swept(store: FeatureStore) -> None:
+    with store.folder.child("runs/other").filled() as scratch:
+        # As zarr-python names its files on the way, and as we do.
+        for name in ("zarr.0123456789abcdef0123456789abcdef.partial", "x.0123456789ab.partial"):
+            (scratch / name).write_bytes(b"half")
+        store.save_run(make_run("r", seed=3))
+        store.folder.sweep()
+        assert len(list(scratch.iterdir())) == 2
+        shutil.rmtree(scratch)
+        scratch.mkdir()
+    assert [entry.name for entry in (store.path / "runs").iterdir() if entry.name[0] == "."] == []
+
+
+def test_the_files_of_other_tools_are_not_swept(store: FeatureStore) -> None:
+    theirs = store.path / "features" / "old" / "note.0123456789abcdef0123456789abcdef.partial"
+    theirs.write_bytes(b"half")
+    dead = theirs.with_name("zarr.json.0123456789ab.partial")
+    dead.write_bytes(b"half")
+    alive = Aside(str(theirs.with_name("zarr.json")), [b"half"])
+    store.folder.sweep()
+    assert theirs.exists()
+    assert not dead.exists()
+    assert Path(alive.name).exists()
+    alive.discard()
+
+
+@pytest.mark.parametrize("kind", ["features", "runs", "taxonomies"])
+def test_a_removal_that_was_killed_is_finished_by_the_next_of_its_kind(
+    store: FeatureStore, kind: str
+) -> None:
+    name = {"features": "old", "runs": "r", "taxonomies": "t"}[kind]
+    remove = {
+        "features": store.delete_feature,
+        "runs": store.delete_run,
+        "taxonomies": store.delete_taxonomy,
+    }[kind]
+    with FaultyDisk(store.path, at=5, failure="kill").active(), pytest.raises(Killed):
+        remove(name)
+    assert leftovers(store.path)
+    assert name not in store.features + store.runs + store.taxonomies
+    begin: dict[str, Callable[[], object]] = {
+        "features": lambda: store.feature_folder("new").start({"zarr.json": b"{}"}),
+        "runs": lambda: store.save_run(make_run("new", seed=0)),
+        "taxonomies": lambda: store.save_taxonomy("new", taxonomy("b")),
+    }
+    with DiskCalls(store.path).active():
+        begin[kind]()
+    assert not leftovers(store.path)
