@@ -207,7 +207,11 @@ def test_absent_pages_are_asked_for_and_values_stay_right(store: FeatureStore) -
         pytest.skip("no mincore here")
     index = np.random.default_rng(0).permutation(N)[:100]
     begins, ends = residency._ranges(index)
-    pages = {page for a, b in zip(begins.tolist(), ends.tolist(), strict=True) for page in range(a, b, 4096)}
+    pages = {
+        page
+        for a, b in zip(begins.tolist(), ends.tolist(), strict=True)
+        for page in range(a, b, 4096)
+    }
     address = whole.__array_interface__["data"][0]
     for row in index.tolist():
         for byte in (0, whole.strides[0] - 1):
