@@ -233,7 +233,15 @@ def test_computed_anew_while_another_recovers(rivals: Rivals) -> None:
     assert sum(done) > 10
 
 
-def test_stock_readers_while_a_feature_is_removed(rivals: Rivals) -> None:
+def test_stock_readers_while_a_feature_is_removed(
+    rivals: Rivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove_values_first(folder: Path) -> None:
+        shutil.rmtree(folder / "c")
+        shutil.rmtree(folder)
+
+    monkeypatch.setattr("featstore.local_folder.remove_tree", remove_values_first)
+
     def read() -> None:
         # Whatever its name is by now: what looks like an array is whole.
         for metadata in (rivals.path / "features").glob("*/zarr.json"):

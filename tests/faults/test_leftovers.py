@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from disk_calls import DiskCalls
 from faulty_os import FaultyDisk, Killed
+from interruption import Interruption
 from small_run import make_run
 from store_life import leftovers, prepare, taxonomy
 
 from featstore.durable import Aside
+from featstore.leftovers import remove_tree
 from featstore.store import FeatureStore
 
 
@@ -45,6 +47,29 @@ def test_the_files_of_other_tools_are_not_swept(store: FeatureStore) -> None:
     assert not dead.exists()
     assert Path(alive.name).exists()
     alive.discard()
+
+
+def test_a_folder_is_removed_while_somebody_writes_into_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+
+    def happens() -> None:
+        if (folder / "c").exists():
+            (folder / "c" / "late").touch()
+        elif folder.exists():
+            (folder / "late").touch()
+
+    at = 1
+    while True:
+        (folder / "c" / "0").mkdir(parents=True)
+        (folder / "c" / "0" / "0").touch()
+        interruption = Interruption(tmp_path, happens, at=at)
+        with interruption.active():
+            remove_tree(folder)
+        assert not folder.exists()
+        if interruption.interrupted is None:
+            break
+        at += 1
+    assert at > 10
 
 
 @pytest.mark.parametrize("kind", ["features", "runs", "taxonomies"])
