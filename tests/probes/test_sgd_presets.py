@@ -66,7 +66,7 @@ def test_clip_benchmark(store: FeatureStore) -> None:
         run = fs.probe(store, "pixels", preset="clip-benchmark", n_boot=0, save=False)
     assert run.accuracy > 0.85
     tried = run.selection["value"].to_numpy()
-    # Every value is one of the 97 of the published grid.
+    # Every value lies on the published grid, twelve to a decade.
     places = (np.log10(tried) + 6) * 12
     np.testing.assert_allclose(places, places.round(), atol=1e-4)
     assert 7 <= len(tried) <= 15
