@@ -203,8 +203,12 @@ def main() -> None:
         packages = {package for contestant in loaded for package in contestant.packages}
         with _scratch(options.dir) as folder:
             machine = describe(folder, packages)
-        results = [measure(workload, formats, options) for workload in _workloads(options)]
-        document = {"machine": machine, "repeats": options.repeats, "results": results}
+        document = {"machine": machine, "repeats": options.repeats, "results": []}
+        for workload in _workloads(options):
+            document["results"].append(measure(workload, formats, options))
+            if options.json:  # at once: the next matrix may take long
+                options.json.parent.mkdir(parents=True, exist_ok=True)
+                options.json.write_text(json.dumps(document, indent=1) + "\n")
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
@@ -212,9 +216,6 @@ def main() -> None:
     console.print("; ".join(facts), markup=False)
     for result in document["results"]:
         table.show(result, console)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.picture:
         picture.draw(document["results"][0], options.picture)
 

@@ -54,9 +54,8 @@ class Aside:
         suffix: str = PARTIAL,
         dir_fd: int | None = None,
     ) -> None:
-        self.name = f"{name}.{secrets.token_hex(6)}{suffix}"
         self._dir_fd = dir_fd
-        self._descriptor = self._create()
+        self.name, self._descriptor = self._create(name, suffix)
         try:
             for buffer in buffers:
                 left = memoryview(buffer).cast("B")
@@ -73,13 +72,15 @@ class Aside:
         """Wait until the bytes are on the medium."""
         os.fsync(self._descriptor)
 
-    def _create(self) -> int:
+    def _create(self, beginning: str, suffix: str) -> tuple[str, int]:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         while True:
-            descriptor = os.open(self.name, flags, 0o666, dir_fd=self._dir_fd)
-            # Somebody may sweep it between its creation and our lock: then it is lost.
+            name = f"{beginning}.{secrets.token_hex(6)}{suffix}"
+            descriptor = os.open(name, flags, 0o666, dir_fd=self._dir_fd)
+            # Somebody may take it for a dead writer's before it is locked, and delete it by its
+            # name, which therefore is not used again.
             if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
-                return descriptor
+                return name, descriptor
             os.close(descriptor)
 
     def discard(self) -> None:
@@ -109,6 +110,16 @@ def lock(descriptor: int, *, shared: bool = False) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give up the lock on an open file, also for processes that have inherited it."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:

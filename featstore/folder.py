@@ -196,6 +196,10 @@ class Folder(Protocol):
         """
         ...
 
+    def release(self) -> None:
+        """Let others remove the pinned folder again as one that nobody uses."""
+        ...
+
     def sweep(self) -> None:
         """Remove the temporary files of writers that are dead."""
         ...

@@ -23,6 +23,7 @@ from featstore.durable import (
     lock,
     make_folder,
     storage_error,
+    unlock,
     walk,
 )
 from featstore.errors import FeatstoreError, StorageError
@@ -103,6 +104,11 @@ class LocalFolder:
         raise StorageError(
             f"{self.path} is being removed by another process; run the same command again"
         )
+
+    def release(self) -> None:
+        """Let others remove the pinned folder again as one that nobody uses."""
+        if self._descriptor is not None:
+            unlock(self._descriptor)
 
     def _check_name(self) -> None:
         """Raise `FileNotFoundError` unless the pinned folder still has its name."""
@@ -340,19 +346,28 @@ class LocalFolder:
         make_folder(self.path.parent)
         with suppress(OSError):
             sweep_beside(self.path)
-        scratch, descriptor = self._scratch_path(), -1
+        scratch, descriptor = self._new_scratch()
         try:
-            while descriptor < 0:
-                os.mkdir(scratch)  # noqa: PTH102
-                if not HAS_FOLDER_DESCRIPTORS:
-                    break
-                # Swept before it was locked, it is made again.
-                with suppress(FileNotFoundError):
-                    descriptor = _locked(scratch)
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             if descriptor >= 0:
+                os.close(descriptor)
+
+    def _new_scratch(self) -> tuple[Path, int]:
+        """Make a folder and lock it; return its descriptor, too, -1 where there is none."""
+        while True:
+            scratch = self._scratch_path()
+            os.mkdir(scratch)  # noqa: PTH102
+            if not HAS_FOLDER_DESCRIPTORS:
+                return scratch, -1
+            # Somebody may take it for a dead writer's before it is locked, and remove it by its
+            # name, which therefore is not used again.
+            with suppress(FileNotFoundError):
+                descriptor = os.open(scratch, os.O_RDONLY)
+                # Shared, as writers do it: it may be in use while this lock still holds.
+                if lock(descriptor, shared=True) is not False and scratch.exists():
+                    return scratch, descriptor
                 os.close(descriptor)
 
     def _appear(self, scratch: Path) -> bool:
@@ -463,23 +478,6 @@ class LocalFolder:
             if isinstance(error, FeatstoreError):
                 raise
             raise storage_error(error, self.path / name) from error
-
-
-def _locked(scratch: Path) -> int:
-    """Open a new folder and lock it, before anybody can take it for a dead writer's.
-
-    Raises
-    ------
-    FileNotFoundError
-        If somebody was faster and has removed it.
-    """
-    descriptor = os.open(scratch, os.O_RDONLY)
-    # Shared, as writers do it: under its later name it may be in use while this lock still holds.
-    if lock(descriptor, shared=True) is not False and scratch.exists():
-        return descriptor
-    os.close(descriptor)
-    shutil.rmtree(scratch, ignore_errors=True)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(scratch))
 
 
 class StagedFile:

@@ -87,6 +87,9 @@ class ObjectFolder:
         """Return the folder itself: objects have nothing but their names."""
         return self
 
+    def release(self) -> None:
+        """Do nothing: objects cannot be locked."""
+
     def _at(self, name: str) -> str:
         """Return an object's full name in the bucket."""
         return "/".join(part for part in (self._key, name) if part)

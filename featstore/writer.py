@@ -65,6 +65,7 @@ class FeatureWriter:
         self.rows = rows
         self.layout = ShardLayout.choose(rows, spec.backbone.dim, spec.dtype)
         self.sealed = False
+        self._opened_by = os.getpid()
         self._open(folder)
         self._reset()
 
@@ -153,11 +154,16 @@ class FeatureWriter:
         return True
 
     def release(self) -> None:
-        """Wait for the shards under way, and give back all claims."""
+        """Wait for the shards under way, and give back all claims.
+
+        If nothing was committed, the feature may now be begun in another way.
+        """
         self._after_fork()
         wait_for(list(self._pending))
         while self._claims:
             self._claims.popitem()[1].release(done=False)
+        if self._opened_by == os.getpid():
+            self.folder.release()
 
     def put(
         self,

@@ -34,7 +34,7 @@ from small_run import make_run
 from small_store import fill
 from store_life import leftovers
 
-from featstore.errors import InvalidInputError, StorageError
+from featstore.errors import InvalidInputError, SpecMismatchError, StorageError
 from featstore.store import FeatureStore
 from featstore.verification import verify
 from featstore.writer import FeatureWriter
@@ -79,6 +79,19 @@ def test_two_specs_at_once(store: FeatureStore) -> None:
         assert told["sealed"] == 1, told
         assert set(told) <= {"sealed", "SpecMismatchError", "StorageError"}
         check_values(store.view(f"x{i}").array())
+
+
+def test_another_spec_has_to_wait_until_the_first_gives_up(store: FeatureStore) -> None:
+    first = open_writer(store.path, "x")
+    with pytest.raises(SpecMismatchError):
+        open_writer(store.path, "x", weights="1")
+    assert in_fork(first.release) == 0  # a child's claim is not its parent's
+    with pytest.raises(SpecMismatchError):
+        open_writer(store.path, "x", weights="1")
+    first.release()
+    open_writer(store.path, "x", weights="1")
+    with pytest.raises(StorageError, match="was removed by another process"):
+        put(first, 0)
 
 
 def test_readers_while_writers_work(store: FeatureStore, tmp_path: Path) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pytest
-from disk_calls import DiskCalls
+from disk_calls import Call, DiskCalls
 from faulty_os import FaultyDisk, Killed
 from interruption import Interruption
 from small_run import make_run
-from store_life import leftovers, prepare, taxonomy
+from small_store import fill
+from store_life import leftovers, prepare, taxonomy, values
 
 from featstore.durable import Aside
 from featstore.leftovers import remove_tree
 from featstore.store import FeatureStore
+
+T = TypeVar("T")
+_open = os.open
 
 
 @pytest.fixture
@@ -47,6 +56,42 @@ def test_the_files_of_other_tools_are_not_swept(store: FeatureStore) -> None:
     assert not dead.exists()
     assert Path(alive.name).exists()
     alive.discard()
+
+
+class SlowSweeper(DiskCalls):
+    """Another process, which takes a new file for a dead writer's before its writer locks it.
+
+    It has it locked by then, and deletes it, by its name, when the writer has begun once more.
+    """
+
+    def __init__(self, root: Path, kind: str) -> None:
+        super().__init__(root)
+        self.kind = kind
+        self.taken: list[tuple[Path, int]] = []
+
+    def on_call(self, call: Call, perform: Callable[[], T]) -> T:
+        result = perform()
+        if call.kind == self.kind and re.search(r"\.(partial|staged)$", call.path):
+            if not self.taken:
+                descriptor = _open(call.path, os.O_RDONLY)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.taken.append((Path(call.path), descriptor))
+            elif len(self.taken) == 1:
+                path, descriptor = self.taken[0]
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                os.close(descriptor)
+                self.taken.append((Path(call.path), -1))
+        return result
+
+
+@pytest.mark.parametrize("kind", ["mkdir", "create"])
+def test_swept_before_it_was_locked(store: FeatureStore, kind: str) -> None:
+    sweeper = SlowSweeper(store.path, kind)
+    with sweeper.active():
+        fill(store, "new", values())
+    assert len(sweeper.taken) == 2
+    np.testing.assert_array_equal(store.view("new").array(), values().astype(np.float16))
+    assert not leftovers(store.path)
 
 
 def test_a_folder_is_removed_while_somebody_writes_into_it(tmp_path: Path) -> None:

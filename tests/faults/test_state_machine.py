@@ -124,7 +124,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=NAMES, weights=WEIGHTS)
     def begin(self, name: str, weights: str) -> None:
         known = self.features.get(name)
-        self.writers.pop(name, None)
+        if name in self.writers:
+            self.writers.pop(name).release()
         if known is not None and known.weights != weights and (known.committed or known.sealed):
             with pytest.raises(SpecMismatchError):
                 self.new_writer(name, weights)
