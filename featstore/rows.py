@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from featstore.cores import available_cores
 from featstore.residency import Residency
 
-#: Below this, handing work to a second thread costs more than it saves.
-_PARALLEL_BYTES = 1 << 20
+#: Below this, a second thread may cost more than it saves: on busy cores it comes late.
+_PARALLEL_BYTES = 16 << 20
 #: Gathered at a time where the result has gaps.
 _PIECE_BYTES = 1 << 18
 

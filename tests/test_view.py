@@ -179,15 +179,15 @@ def test_sizes_that_are_none(store: FeatureStore, size: str) -> None:
 
 def test_rows_go_to_strided_and_wider_arrays() -> None:
     X = np.random.default_rng(2).standard_normal((70_000, 16)).astype(np.float16)
-    index = np.random.default_rng(3).integers(0, len(X), 50_000)
-    wide = np.full((50_000, 40), 7, np.float32)
+    index = np.random.default_rng(3).integers(0, len(X), 700_000)
+    wide = np.full((700_000, 40), 7, np.float32)
     ArrayRows(X).take(index, wide[:, 3:19])
     np.testing.assert_array_equal(wide[:, 3:19], X[index].astype(np.float32))
     assert (wide[:, :3] == 7).all()
     assert (wide[:, 19:] == 7).all()
 
 
-@given(n=st.integers(0, 1000), nbytes=st.integers(0, 1 << 24))
+@given(n=st.integers(0, 1000), nbytes=st.integers(0, 1 << 26))
 def test_threads_cover_every_row_once(n: int, nbytes: int) -> None:
     seen = np.zeros(n, int)
 
