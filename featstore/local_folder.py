@@ -365,10 +365,15 @@ class LocalFolder:
             # name, which therefore is not used again.
             with suppress(FileNotFoundError):
                 descriptor = os.open(scratch, os.O_RDONLY)
-                # Shared, as writers do it: it may be in use while this lock still holds.
-                if lock(descriptor, shared=True) is not False and scratch.exists():
+                is_ours = False
+                try:
+                    # Shared, as writers do it: it may be in use while this lock still holds.
+                    is_ours = lock(descriptor, shared=True) is not False and scratch.exists()
+                finally:
+                    if not is_ours:
+                        os.close(descriptor)
+                if is_ours:
                     return scratch, descriptor
-                os.close(descriptor)
 
     def _appear(self, scratch: Path) -> bool:
         """Give a scratch folder our name; False if something has it."""

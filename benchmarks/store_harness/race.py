@@ -94,21 +94,28 @@ class Race:
         self.gaps.append({"format": name, "operation": operation, "reason": f"{kind}{reason}"})
 
     def write(self, X: NDArray[Any]) -> None:
-        """Time writing to fresh files; removed at once, so that all use the same space."""
+        """Time writing to fresh files; removed at once, so that all use the same space.
+
+        Every timed write follows one of the same contestant that is not timed, and uses the
+        memory for the page cache that this one has just given back; see `bring_memory_in`.
+        """
 
         def turn(contestant: Contestant) -> float:
+            write(contestant)
+            return write(contestant)
+
+        def write(contestant: Contestant) -> float:
             path = self._emptied("written")
             values = X[: contestant.workload.rows]
             contestant.format.prepare(path, values)
             os.sync()  # nobody pays for pages that another one left to be written
-            bring_memory_in(values.nbytes)
             start = time.perf_counter()
             contestant.format.write(path, values)
             seconds = time.perf_counter() - start
             shutil.rmtree(path)
             return seconds
 
-        self._take_turns("write", "write", turn, lambda c: c.workload.rows, warm_up=True)
+        self._take_turns("write", "write", turn, lambda c: c.workload.rows)
 
     def open(self) -> None:
         """Time opening, up to the point where values can be asked for."""
@@ -156,13 +163,11 @@ class Race:
         temperature: str,
         turn: Callable[[Contestant], float],
         rows: Callable[[Contestant], int],
-        *,
-        warm_up: bool = False,
     ) -> None:
         racing = dict(self.contestants)
         laps: dict[str, Laps] = {name: Laps(rows(c), {}) for name, c in racing.items()}
         order = random.Random(0)
-        for repeat in range(-1 if warm_up else 0, self.repeats):
+        for repeat in range(self.repeats):
             for name in order.sample(list(racing), len(racing)):
                 spent = sum(laps[name].seconds.values())
                 if spent > self.budget and name != self.limit:
@@ -174,8 +179,7 @@ class Race:
                     self.skip(name, f"{operation}, {temperature}", error)
                     del racing[name], laps[name]
                     continue
-                if repeat >= 0:
-                    laps[name].seconds[repeat] = seconds
+                laps[name].seconds[repeat] = seconds
         if self.limit in laps:
             self.timings += compare(
                 laps,
