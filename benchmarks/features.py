@@ -29,7 +29,7 @@ from featstore.backbones import load_encoder
 from featstore.encoder import Encoder
 
 #: Where Debian's package puts the files.
-FASHION_MNIST = Path("/usr/share/dataset/fashion-mnist")
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 _BATCH = 64
 
 

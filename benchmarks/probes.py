@@ -1,10 +1,17 @@
-"""Time LogisticProbe against scikit-learn, and say how near to the optimum each one came.
+"""Time exact logistic regression against its peers: to an accuracy, over a grid, many labels.
 
-    python benchmarks/probes.py                                  # digits, C = 0.01 and 1
-    python benchmarks/probes.py features.npz --C 0.01 --repeats 5 --threads 1 --json out.json
+    python benchmarks/probes.py                                     # digits, for a first look
+    python benchmarks/features.py features                          # real features, once
+    python benchmarks/probes.py features/lite0_fashion.npz --C 0.01 1 --json out.json
+    python benchmarks/probes.py features/dinov2_fashion.npz --C 0.05 --grid
+    python benchmarks/probes.py synthetic:50000,384,500 --C 1
+    python benchmarks/probes.py features/lite0_fashion.npz --rows 8000 --C --labels
+    python benchmarks/probes.py --from out.json --picture docs/images/probes.svg
 
-The solvers take turns within each repeat, so that a busy machine is busy for all of them; times
-are medians, ratios are medians of the ratios within a repeat.
+All run in turns within each repeat, so that a busy machine is busy for all of them.  Peers write
+down where they were at what time and are stopped from outside, so that their time to an accuracy is
+known without the guess of a tolerance; featstore stops by its own estimate, and its time includes
+the decomposition of the features and the certificate.  CPU seconds are those of the process.
 """
 
 from __future__ import annotations
@@ -12,179 +19,150 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import time
-import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import scipy
-import sklearn
+# Before anything loads OpenMP: waiting threads otherwise spin, and their time is counted.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
-from numpy.typing import NDArray
-from scipy.special import logsumexp
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from rich.console import Console
+from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from featstore.probes import LogisticProbe
+from logistic_race import picture
+from logistic_race.grid import Work, grid, labels
+from logistic_race.peers import peers
+from logistic_race.problem import Problem, load
+from logistic_race.race import Arrival, race
+from store_harness.machine import describe
 
-OURS = "featstore"
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One solver on one problem.
-
-    `suboptimality` is (f - best) / best with f evaluated in float64; `cpu_ratio` and
-    `wall_ratio` are relative to featstore, above 1 where featstore is faster.
-    """
-
-    solver: str
-    C: float
-    wall_s: float
-    cpu_s: float
-    wall_ratio: float
-    cpu_ratio: float
-    suboptimality: float
-    n_iter: int
-    warned: bool
+_PACKAGES = {"numpy", "scipy", "scikit-learn", "torch"}
 
 
-def solvers(*, C: float, tol: float, max_iter: int) -> dict[str, Callable[[Any, Any], Any]]:
-    """Name the contestants: functions from features and labels to a fitted model."""
-
-    def scikit_learn(solver: str, dtype: type[np.floating]) -> Callable[[Any, Any], Any]:
-        model = LogisticRegression(C=C, solver=solver, tol=tol, max_iter=max_iter)
-        return lambda X, y: model.fit(X.astype(dtype, copy=False), y)
-
-    return {
-        OURS: lambda X, y: LogisticProbe(C).fit(X, y),
-        "sklearn lbfgs float32": scikit_learn("lbfgs", np.float32),
-        "sklearn lbfgs float64": scikit_learn("lbfgs", np.float64),
-        "sklearn newton-cg float64": scikit_learn("newton-cg", np.float64),
-    }
-
-
-def objective(X: NDArray[Any], codes: NDArray[np.intp], model: Any, C: float) -> float:
-    """scikit-learn's objective over C n, in float64, block by block."""
-    coef = np.asarray(model.coef_, np.float64)
-    intercept = np.asarray(model.intercept_, np.float64)
-    total = 0.0
-    for i in range(0, len(X), 8192):
-        Z, y = X[i : i + 8192].astype(np.float64) @ coef.T + intercept, codes[i : i + 8192]
-        if len(coef) == 1:
-            Z = np.c_[np.zeros(len(Z)), Z]
-        total += (logsumexp(Z, axis=1) - Z[np.arange(len(Z)), y]).sum()
-    return float(total / len(X) + (coef**2).sum() / (2 * C * len(X)))
+def show_arrivals(arrivals: list[Arrival], console: Console) -> None:
+    """Print one table per problem: CPU seconds to each accuracy, and the ratio to ours."""
+    first = arrivals[0]
+    accuracies = list(dict.fromkeys(arrival.accuracy for arrival in arrivals))
+    table = Table(title=f"{first.problem}, C = {first.C:g}: CPU s to f ≤ (1 + ε) min f, and ratio")
+    table.add_column("solver")
+    for accuracy in accuracies:
+        table.add_column(f"ε = {accuracy:g}", justify="right")
+        table.add_column("wall s", justify="right")
+    for solver in dict.fromkeys(arrival.solver for arrival in arrivals):
+        cells = []
+        for arrival in arrivals:
+            if arrival.solver == solver:
+                ratio = f"{'' if arrival.arrived else '> '}{arrival.cpu_ratio:.1f}x"
+                note = "" if arrival.arrived else f" (at {arrival.reached:.0e})"
+                cells += [f"{arrival.cpu_s:.2f}{note}  {ratio}", f"{arrival.wall_s:.2f}"]
+        table.add_row(solver, *cells)
+    console.print(table)
 
 
-def measure(
-    X: NDArray[Any], y: NDArray[Any], *, C: float, tol: float, max_iter: int, repeats: int
-) -> list[Timing]:
-    """Fit every solver `repeats` times, in turns."""
-    codes = np.unique(y, return_inverse=True)[1]
-    contestants = solvers(C=C, tol=tol, max_iter=max_iter)
-    wall: dict[str, list[float]] = {name: [] for name in contestants}
-    cpu: dict[str, list[float]] = {name: [] for name in contestants}
-    models, warned = {}, dict.fromkeys(contestants, False)
-    for _ in range(repeats):
-        for name, fit in contestants.items():
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", ConvergenceWarning)
-                wall_start, cpu_start = time.perf_counter(), time.process_time()
-                models[name] = fit(X, y)
-                cpu[name].append(time.process_time() - cpu_start)
-                wall[name].append(time.perf_counter() - wall_start)
-            warned[name] |= any(issubclass(w.category, ConvergenceWarning) for w in caught)
-    found = {name: objective(X, codes, model, C) for name, model in models.items()}
-    tight = LogisticProbe(C, tol=1e-10, max_iter=10_000, dtype="float64").fit(X, y)
-    best = min(*found.values(), objective(X, codes, tight, C))
-    print(
-        f"C={C:g}: best objective {best:.9g}, certified to within "
-        f"{tight.certificate_.gap_bound / best:.1e} of the optimum"
-    )
-    return [
-        Timing(
-            solver=name,
-            C=C,
-            wall_s=float(np.median(wall[name])),
-            cpu_s=float(np.median(cpu[name])),
-            wall_ratio=float(np.median(np.divide(wall[name], wall[OURS]))),
-            cpu_ratio=float(np.median(np.divide(cpu[name], cpu[OURS]))),
-            suboptimality=(found[name] - best) / best,
-            n_iter=int(np.max(models[name].n_iter_)),
-            warned=warned[name],
+def show_works(works: list[Work], console: Console) -> None:
+    """Print pieces of work, one line per contestant."""
+    table = Table("work", "contestant")
+    for column in ("CPU s", "ratio", "wall s", "ratio", "worst f / min f - 1"):
+        table.add_column(column, justify="right")
+    for work in works:
+        table.add_row(
+            work.work,
+            work.contestant,
+            f"{work.cpu_s:.2f}",
+            f"{work.cpu_ratio:.1f}x",
+            f"{work.wall_s:.2f}",
+            f"{work.wall_ratio:.1f}x",
+            f"{work.worst:.1e}",
         )
-        for name in contestants
-    ]
+    console.print(table)
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """Describe what the numbers were taken on."""
-    return {
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "python": platform.python_version(),
-        **{lib.__name__: lib.__version__ for lib in (np, scipy, sklearn, torch)},
-    }
-
-
-def main() -> None:
-    """Read the arguments, measure, print a table."""
+def parser(names: list[str]) -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", nargs="?", type=Path, help=".npz with X (n, d) and y (n,)")
-    parser.add_argument("--C", nargs="+", type=float, default=[0.01, 1.0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--tol", type=float, default=1e-4, help="of scikit-learn (1e-4: its own)")
-    parser.add_argument("--max-iter", type=int, default=1000, help="of scikit-learn")
-    parser.add_argument("--json", type=Path, help="write machine and timings to this file")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default="digits",
+        help="digits, synthetic:N,D,K or an .npz with X and y (benchmarks/features.py)",
+    )
+    parser.add_argument("--rows", type=int, help="only the first so many")
+    parser.add_argument("--C", nargs="*", type=float, default=[0.01, 1.0])
+    parser.add_argument("--peers", nargs="*", choices=names, default=names, metavar="PEER")
+    parser.add_argument("--grid", action="store_true", help="the values of C of dinov2-logreg")
+    parser.add_argument("--labels", action="store_true", help="40 labels at a time")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--budget", type=float, default=300, help="CPU seconds for a peer's run")
+    parser.add_argument("--json", type=Path, help="add machine and results to this file")
+    parser.add_argument(
+        "--from", dest="results", type=Path, help="draw results of earlier runs, measure nothing"
+    )
+    parser.add_argument("--picture", type=Path, nargs="+", default=[], help="svg or png")
+    return parser
 
-    if arguments.data is None:
-        X, y = load_digits(return_X_y=True)
-        X = (X / 16).astype(np.float32)
-    else:
-        with np.load(arguments.data) as file:
-            X, y = file["X"], file["y"]
-    facts = machine(arguments.threads)
-    print("; ".join(f"{key} {value}" for key, value in facts.items()))
-    print(f"X {X.shape} {X.dtype}, {len(np.unique(y))} classes, {arguments.repeats} repeats")
 
-    torch.set_num_threads(arguments.threads)
-    timings = []
-    with threadpool_limits(arguments.threads):
-        for C in arguments.C:
-            rows = measure(
-                X, y, C=C, tol=arguments.tol, max_iter=arguments.max_iter, repeats=arguments.repeats
+def main() -> None:
+    """Read the arguments, measure, print tables."""
+    known = peers()
+    options = parser(list(known)).parse_args()
+    if options.results:
+        picture.draw(json.loads(options.results.read_text()), options.picture)
+        return
+    name, X, y = load(options.data)
+    X, y = X[: options.rows], y[: options.rows]
+    packages = _PACKAGES | ({"scikit-learn-intelex"} if "scikit-learn-intelex" in known else set())
+    machine = describe(Path.cwd(), packages)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print("; ".join(f"{key} {value}" for key, value in machine.items()), markup=False)
+    torch.set_num_threads(options.threads)
+    result: dict[str, Any] = {
+        "data": name,
+        "shape": list(X.shape),
+        "dtype": str(X.dtype),
+        "n_classes": int(y.max()) + 1,
+        "threads": options.threads,
+        "repeats": options.repeats,
+        "load_average": list(os.getloadavg()),
+        "arrivals": [],
+        "optima": [],
+        "works": [],
+    }
+    with threadpool_limits(options.threads):
+        for C in options.C:
+            problem = Problem(name, X, y, C)
+            chosen = {peer: known[peer] for peer in options.peers}
+            arrivals, optimum = race(
+                problem, chosen, repeats=options.repeats, budget=options.budget
             )
-            timings += rows
-            print(
-                f"{'solver':26} {'wall s':>9} {'ratio':>7} {'CPU s':>9} {'ratio':>7} "
-                f"{'f/best - 1':>11} {'iterations':>10}"
-            )
-            for row in rows:
-                print(
-                    f"{row.solver:26} {row.wall_s:9.3f} {row.wall_ratio:7.2f} {row.cpu_s:9.3f} "
-                    f"{row.cpu_ratio:7.2f} {row.suboptimality:11.1e} {row.n_iter:10d}"
-                    + (" (not converged)" if row.warned else "")
-                )
-    if arguments.json:
-        document = {
-            "machine": facts,
-            "data": {"source": str(arguments.data or "digits"), "shape": X.shape},
-            "timings": [asdict(row) for row in timings],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2))
+            show_arrivals(arrivals, console)
+            result["arrivals"] += map(asdict, arrivals)
+            result["optima"].append({"C": C, **optimum})
+            save(options.json, machine, result)
+        for wanted, measure in ((options.grid, grid), (options.labels, labels)):
+            if wanted:
+                works = measure(name, X, y, repeats=options.repeats)
+                show_works(works, console)
+                result["works"] += map(asdict, works)
+                save(options.json, machine, result)
+
+
+def save(path: Path | None, machine: dict[str, Any], result: dict[str, Any]) -> None:
+    """Write the results to a file, in place of earlier ones on the same data and threads."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = json.loads(path.read_text()) if path.exists() else {"results": []}
+    key = (result["data"], result["shape"], result["threads"])
+    others = [r for r in document["results"] if (r["data"], r["shape"], r["threads"]) != key]
+    document = {"machine": machine, "results": [*others, result]}
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

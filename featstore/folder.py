@@ -116,8 +116,8 @@ class Folder(Protocol):
     def stage(self, name: str, buffers: Iterable[Any]) -> Staged:
         """Put bytes aside under a new name that begins with `name`.
 
-        The buffers may be changed as soon as the call returns.  The bytes are safe, and there for
-        others to see, after the staged file's `flush`; its name after `flush_names`.
+        A buffer may be changed as soon as the next one is asked for.  The bytes are safe, and
+        there for others to see, after the staged file's `flush`; its name after `flush_names`.
         """
         ...
 

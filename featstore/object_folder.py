@@ -171,7 +171,10 @@ class ObjectFolder:
     def stage(self, name: str, buffers: Iterable[Any]) -> StagedObject:
         """Take over bytes that `flush` will upload under a new name that begins with `name`."""
         staged = f"{name}.{secrets.token_hex(6)}{STAGED}"
-        return StagedObject(self, staged, b"".join(buffers))
+        content = bytearray()
+        for buffer in buffers:
+            content += buffer
+        return StagedObject(self, staged, content)
 
     def move(self, source: str, target: str) -> None:
         """Give a staged object its name, by a copy that the service makes."""
@@ -279,7 +282,7 @@ class ObjectFolder:
 class StagedObject:
     """An object put aside; nobody else knows its name."""
 
-    def __init__(self, folder: ObjectFolder, name: str, content: bytes) -> None:
+    def __init__(self, folder: ObjectFolder, name: str, content: bytearray) -> None:
         self.name = name
         self._folder = folder
         self._content = content
@@ -287,7 +290,7 @@ class StagedObject:
     def flush(self) -> None:
         """Upload the bytes."""
         self._folder.write(self.name, [self._content])
-        self._content = b""
+        self._content = bytearray()
 
     def close(self) -> None:
         """Do nothing: there is no claim on an object."""

@@ -85,8 +85,8 @@ class RemoteRows:
     def window(self, start: int, stop: int) -> None:
         """Return None: every row has to be fetched."""
 
-    def prepare(self, start: int, stop: int) -> None:
-        """Do nothing: there is no window that could be made ready."""
+    def scan(self, start: int, stop: int, size: int) -> None:
+        """Return None: there are no windows."""
 
     def _fetch(self, shard: int, starts: list[int], lengths: list[int]) -> NDArray[Any]:
         """Return the rows of byte ranges of a shard, shape (rows of all ranges, dim)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from featstore.residency import Residency
 
 #: Below this, a second thread may cost more than it saves: on busy cores it comes late.
 _PARALLEL_BYTES = 16 << 20
+#: What is asked of the medium while earlier rows are used.
+_AHEAD_BYTES = 32 << 20
 #: Gathered at a time where the result has gaps.
 _PIECE_BYTES = 1 << 18
 
@@ -36,8 +38,8 @@ class Rows(Protocol):
         """Return consecutive rows without a copy, read-only; None where that cannot be."""
         ...
 
-    def prepare(self, start: int, stop: int) -> None:
-        """Make the use of a window quicker."""
+    def scan(self, start: int, stop: int, size: int) -> Iterator[NDArray[Any]] | None:
+        """Yield the windows of `size` rows that cover [start, stop), each ready when it comes."""
         ...
 
 
@@ -80,9 +82,12 @@ class ArrayRows:
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows into `out`."""
+        step = max(_AHEAD_BYTES // self._array.strides[0], 1)
 
         def copy(first: int, last: int) -> None:
-            np.copyto(out[first:last], self._array[start + first : start + last])
+            for window in self.scan(start + first, start + last, step):
+                np.copyto(out[first : first + len(window)], window)
+                first += len(window)
 
         in_threads(copy, len(out), out.nbytes)
 
@@ -90,10 +95,19 @@ class ArrayRows:
         """Return consecutive rows without a copy, read-only."""
         return self._array[start:stop]
 
-    def prepare(self, start: int, stop: int) -> None:
-        """Map consecutive rows ahead of their use."""
-        if self._residency is not None:
-            self._residency.populate(start, stop)
+    def scan(self, start: int, stop: int, size: int) -> Iterator[NDArray[Any]]:
+        """Yield consecutive windows, mapped; what comes next is read from the medium meanwhile."""
+        ahead = max(_AHEAD_BYTES // self._array.strides[0], size)
+        announced = start
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            if self._residency is not None:
+                until = min(last + ahead, stop)
+                self._residency.announce(announced, until)
+                announced = until
+                # In one call: faults that are taken one by one cost more than the bytes do.
+                self._residency.populate(first, last)
+            yield self._array[first:last]
 
     def _expect(self, index: NDArray[np.intp]) -> None:
         if self._residency is not None:

@@ -8,6 +8,7 @@ followed by the shard index.  Every Zarr v3 reader reads this; we read it by map
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from featstore.errors import CorruptStoreError
 
 SHARD_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
+#: Encoded at a time: few enough bytes to stay in the processor's cache from one use to the next,
+#: and as many as the system's largest pages, in which it then keeps the file.
+PIECE_BYTES = 4 << 20
 MIN_SHARD_ROWS = 256
 MAX_SHARD_ROWS = 16384
 #: Shards begin at page boundaries of one address range, so their bytes are a multiple of this.
@@ -103,33 +107,52 @@ class ShardLayout:
         """Bytes of a shard file."""
         return self.data_bytes(shard) + self.index_bytes
 
-    def encode(self, shard: int, block: NDArray[Any]) -> tuple[list[Any], list[int]]:
-        """Encode a block of rows as a shard.
+    @property
+    def piece_rows(self) -> int:
+        """Rows of whole chunks that are encoded at a time."""
+        return max(PIECE_BYTES // (self.chunk_rows * self.row_bytes), 1) * self.chunk_rows
+
+    def pieces(self, shard: int) -> Iterator[slice]:
+        """Cut the rows of a shard into pieces; see `encode`."""
+        rows, step = len(self.shard_range(shard)), self.piece_rows
+        return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+    def encode(
+        self, shard: int, pieces: Iterable[NDArray[Any]], checksums: list[int]
+    ) -> Iterator[Any]:
+        """Encode the rows of a shard.
+
+        What is done to a piece, here and by whoever gives and takes it, finds it in the processor's
+        cache.
 
         Parameters
         ----------
         shard
             Index of the shard.
-        block
-            Its rows, shape (len(shard_range(shard)), dim), C-contiguous, of the stored dtype.
-
-        Returns
-        -------
-        buffers
-            To be written one after the other.
+        pieces
+            Its rows as `pieces` cuts them, each C-contiguous and of the stored dtype.
         checksums
-            crc32c of each inner chunk, padding included.
+            Takes the crc32c of each inner chunk, padding included.
+
+        Yields
+        ------
+        buffer
+            To be written one after the other.
         """
-        data = block.reshape(-1).view(np.uint8).data
-        padding = bytes(self.data_bytes(shard) - data.nbytes)
         chunk_bytes = self.chunk_rows * self.row_bytes
-        n_full, rest = divmod(data.nbytes, chunk_bytes)
-        checksums = [
-            crc32c.crc32c(data[i * chunk_bytes : (i + 1) * chunk_bytes]) for i in range(n_full)
-        ]
-        if rest:
-            checksums.append(crc32c.crc32c(padding, crc32c.crc32c(data[n_full * chunk_bytes :])))
-        return [data, padding, self._index(shard)], checksums
+        for piece in pieces:
+            data = piece.reshape(-1).view(np.uint8).data
+            n_full, rest = divmod(data.nbytes, chunk_bytes)
+            checksums += [
+                crc32c.crc32c(data[i * chunk_bytes : (i + 1) * chunk_bytes]) for i in range(n_full)
+            ]
+            yield data
+            if rest:
+                padding = bytes(chunk_bytes - rest)
+                last = crc32c.crc32c(data[n_full * chunk_bytes :])
+                checksums.append(crc32c.crc32c(padding, last))
+                yield padding
+        yield self._index(shard)
 
     def check_index(self, shard: int, index: bytes) -> None:
         """Raise `CorruptStoreError` unless `index` is the index this layout writes."""

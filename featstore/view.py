@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from featstore.batches import DEPTH, ahead, batch_positions, batch_rows, iterate
+from featstore.batches import DEPTH, batch_positions, batch_rows, iterate
 from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
 from featstore.rows import Rows
@@ -228,18 +228,14 @@ class FeatureView:
         MemoryCeilingError
             If two batches are larger than `max_memory`.
         """
-        whole = self.window(0, len(self.rows)) if shuffle is None and out is None else None
-        if whole is None:
-            return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
-        n, first = len(self.rows), int(self.rows[0])
-
-        def ready(index: NDArray[np.intp]) -> NDArray[Any]:
-            start, stop = int(index[0]), int(index[-1]) + 1
-            self._source.prepare(first + start, first + stop)
-            return whole[start:stop]
-
-        size = batch_rows(self, size, buffers=0)
-        return ahead(ready, batch_positions(n, size, shuffle=None, drop_last=drop_last))
+        if shuffle is None and out is None and self._contiguous:
+            first = int(self.rows[0])
+            rows = batch_rows(self, size, buffers=0)
+            whole = len(self) - len(self) % rows if drop_last else len(self)
+            windows = self._source.scan(first, first + whole, rows)
+            if windows is not None:
+                return windows
+        return _batches(self, size, shuffle=shuffle, out=out, drop_last=drop_last)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Let NumPy, scikit-learn and torch take the view for a matrix."""

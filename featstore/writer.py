@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from functools import partial
@@ -22,7 +22,7 @@ from featstore.commits import (
     encode_manifest,
 )
 from featstore.errors import CorruptStoreError, InvalidInputError, SpecMismatchError, StorageError
-from featstore.finite import finite_rows
+from featstore.finite import all_finite
 from featstore.folder import Claim, Folder, Staged
 from featstore.presence import check_shards
 from featstore.seal import encode_metadata
@@ -211,8 +211,15 @@ class FeatureWriter:
                 f"shard {shard} takes {(len(rows), self.layout.dim)} values, got {block.shape}"
             )
         with self._filling:
-            stored = self._stored(block, rows, excluded)
-            buffers, checksums = self.layout.encode(shard, stored)
+            checksums: list[int] = []
+            pieces = self._stored(shard, block, excluded)
+            buffers = self.layout.encode(shard, pieces, checksums)
+            self._room.acquire()
+            try:
+                staged = self.log.stage(shard, buffers)
+            except BaseException:
+                self._room.release()
+                raise
             commit = Commit(
                 shard=shard,
                 start=rows.start,
@@ -222,12 +229,6 @@ class FeatureWriter:
                 spec_digest=self.spec.digest,
                 excluded=excluded,
             )
-            self._room.acquire()
-            try:
-                staged = self.log.stage(shard, buffers)
-            except BaseException:
-                self._room.release()
-                raise
         if staged is None:
             self._room.release()
         elif wait:
@@ -248,24 +249,30 @@ class FeatureWriter:
             self._room.release()
 
     def _stored(
-        self, block: NDArray[Any], rows: range, excluded: Mapping[int, str]
-    ) -> NDArray[Any]:
-        """Return the block as it is stored: itself, or converted in a buffer that is used again."""
+        self, shard: int, block: NDArray[Any], excluded: Mapping[int, str]
+    ) -> Iterator[NDArray[Any]]:
+        """Yield the rows of a block as they are stored, piece by piece, each of them checked.
+
+        A piece is the block's own, or converted in a buffer that is used again.
+        """
+        first = self.layout.shard_range(shard).start
+        left_out = np.asarray([row - first for row in excluded], np.intp)
         as_it_is = block.dtype == self.layout.dtype and block.flags.c_contiguous
-        if as_it_is and not excluded:
-            stored = block
-        else:
-            if self._buffer is None:
-                self._buffer = np.empty(
-                    (self.layout.shard_rows, self.layout.dim), self.layout.dtype
-                )
-            stored = self._buffer[: len(rows)]
-            with np.errstate(over="ignore"):
-                np.copyto(stored, block, casting="same_kind")
-        self._check_finite(block, stored, rows, excluded)
-        if excluded:
-            stored[[row - rows.start for row in excluded]] = np.nan
-        return stored
+        for piece in self.layout.pieces(shard):
+            stored = block[piece]
+            here = left_out[(piece.start <= left_out) & (left_out < piece.stop)] - piece.start
+            if len(here) or not as_it_is:
+                if self._buffer is None:
+                    shape = self.layout.piece_rows, self.layout.dim
+                    self._buffer = np.empty(shape, self.layout.dtype)
+                stored = self._buffer[: len(stored)]
+                with np.errstate(over="ignore"):
+                    np.copyto(stored, block[piece], casting="same_kind")
+                stored[here] = 0
+            if not all_finite(stored):
+                raise self._not_finite(first, block, left_out)
+            stored[here] = np.nan
+            yield stored
 
     def flush(self) -> None:
         """Wait until every shard that was put is committed.
@@ -286,27 +293,23 @@ class FeatureWriter:
         for future in done:
             future.result()
 
-    def _check_finite(
-        self,
-        block: NDArray[Any],
-        stored: NDArray[Any],
-        rows: range,
-        excluded: Mapping[int, str],
-    ) -> None:
-        bad = ~finite_rows(stored)
-        bad[[row - rows.start for row in excluded]] = False
-        if not bad.any():
-            return
+    def _not_finite(
+        self, first: int, block: NDArray[Any], left_out: NDArray[np.intp]
+    ) -> InvalidInputError:
+        """Say which rows of a block cannot be stored, and why."""
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(block.astype(self.layout.dtype)).all(axis=1)
+        bad[left_out] = False
         where = np.flatnonzero(bad)
-        first = rows.start + int(where[0])
+        row = first + int(where[0])
         if np.isfinite(block[where[0]]).all():
-            raise InvalidInputError(
+            return InvalidInputError(
                 f"feature {self.folder.name!r}: values up to {np.abs(block[where]).max():.4g} do "
-                f"not fit into {self.layout.dtype} (row {first}, {len(where)} rows in all); "
+                f"not fit into {self.layout.dtype} (row {row}, {len(where)} rows in all); "
                 "store it with --dtype float32"
             )
-        raise InvalidInputError(
-            f"feature {self.folder.name!r}: the backbone returned NaN or Inf for row {first} "
+        return InvalidInputError(
+            f"feature {self.folder.name!r}: the backbone returned NaN or Inf for row {row} "
             f"({len(where)} rows in this shard); try --numerics fp32, or look at the images"
         )
 

@@ -149,7 +149,8 @@ def test_a_short_shard_is_an_error(bucket: str) -> None:
     rows = RemoteRows(folder, layout)
     for shard in range(2):
         span = layout.shard_range(shard)
-        folder.write(shard_name(shard), layout.encode(shard, VALUES[span.start : span.stop])[0])
+        buffers = layout.encode(shard, [VALUES[span.start : span.stop]], [])
+        folder.write(shard_name(shard), buffers)
     content = folder.read("c/0/0")
     check_shards(folder, layout)
     out = np.empty((2, DIM), np.float16)

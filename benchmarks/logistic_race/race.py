@@ -1,0 +1,136 @@
+"""Race: time to a given accuracy, ours and the peers' in turns."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from featstore.probes import LogisticProbe
+from logistic_race.peers import Peer, run
+from logistic_race.problem import Problem
+
+OURS = "featstore"
+ACCURACIES = (1e-3, 1e-4, 1e-6)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When one solver came within `accuracy` of the optimum, relative to it.
+
+    Times are medians over the repeats; None where it never did, or not within the budget: then
+    `reached` is the nearest that it came, and `cpu_s` how long that took.  Ratios are medians of
+    the ratios to featstore's time in the same repeat, above 1 where featstore is faster; for a
+    solver that did not arrive they are a lower bound.
+    """
+
+    problem: str
+    C: float
+    solver: str
+    accuracy: float
+    arrived: bool
+    cpu_s: float
+    wall_s: float
+    cpu_ratio: float
+    wall_ratio: float
+    reached: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class _Lap:
+    cpu: float
+    wall: float
+    reached: float
+    steps: int
+
+
+def race(
+    problem: Problem, peers: dict[str, Peer], *, repeats: int, budget: float
+) -> tuple[list[Arrival], dict[str, float]]:
+    """Run everybody `repeats` times, in turns.
+
+    Returns
+    -------
+    arrivals
+        One for each solver and accuracy.
+    optimum
+        The least objective that anybody found, and how far above the minimum it is at most.
+    """
+
+    @cache
+    def objective_of(content: bytes, shape: tuple[int, int], dtype: str) -> float:
+        return problem.objective(np.frombuffer(content, dtype).reshape(shape))
+
+    def objective(theta: NDArray[Any]) -> float:
+        return objective_of(theta.tobytes(), theta.shape, theta.dtype.str)
+
+    tight = LogisticProbe(problem.C, tol=1e-9, max_iter=20_000, dtype="float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        tight.fit(problem.X, problem.y)
+    least = objective(_theta(tight))
+    bound = tight.certificate_.gap_bound / least
+    ours: list[dict[float, _Lap]] = []
+    theirs: list[dict[str, Any]] = []
+    for _ in range(repeats):
+        ours.append({accuracy: _our_lap(problem, accuracy, objective) for accuracy in ACCURACIES})
+        theirs.append({name: run(peer, problem, budget=budget) for name, peer in peers.items()})
+    for trajectories in theirs:
+        for trajectory in trajectories.values():
+            least = min(least, objective(trajectory.thetas[-1]))
+
+    laps: dict[tuple[str, float], list[tuple[_Lap, bool]]] = {}
+    for accuracy in ACCURACIES:
+        laps[OURS, accuracy] = [
+            (lap[accuracy], lap[accuracy].reached <= (1 + accuracy) * least) for lap in ours
+        ]
+        for name in peers:
+            laps[name, accuracy] = []
+            for trajectories in theirs:
+                way = trajectories[name]
+                at = way.first_below((1 + accuracy) * least, objective)
+                i = len(way.thetas) - 1 if at is None else at
+                lap = _Lap(way.cpu[i], way.wall[i], objective(way.thetas[i]), way.steps[i])
+                laps[name, accuracy].append((lap, at is not None))
+    arrivals = []
+    for (name, accuracy), found in laps.items():
+        own = [lap for lap, _ in laps[OURS, accuracy]]
+        arrivals.append(
+            Arrival(
+                problem=problem.name,
+                C=problem.C,
+                solver=name,
+                accuracy=accuracy,
+                arrived=all(arrived for _, arrived in found),
+                cpu_s=float(np.median([lap.cpu for lap, _ in found])),
+                wall_s=float(np.median([lap.wall for lap, _ in found])),
+                cpu_ratio=_ratio([lap.cpu for lap, _ in found], [lap.cpu for lap in own]),
+                wall_ratio=_ratio([lap.wall for lap, _ in found], [lap.wall for lap in own]),
+                reached=max(lap.reached for lap, _ in found) / least - 1,
+                steps=max(lap.steps for lap, _ in found),
+            )
+        )
+    return arrivals, {"objective": least, "relative_gap_bound": bound}
+
+
+def _our_lap(problem: Problem, accuracy: float, objective: Any) -> _Lap:
+    """Fit from nothing and stop by our own estimate: Gram basis and certificate included."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    probe = LogisticProbe(problem.C, tol=accuracy).fit(problem.X, problem.y)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return _Lap(cpu, wall, objective(_theta(probe)), probe.n_iter_)
+
+
+def _theta(probe: LogisticProbe) -> NDArray[Any]:
+    return np.concatenate([probe.coef_, probe.intercept_[:, None]], axis=1)
+
+
+def _ratio(theirs: list[float], ours: list[float]) -> float:
+    return float(np.median(np.divide(theirs, ours)))
