@@ -33,7 +33,7 @@ def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
 
 
 def chosen_taxonomy(store: FeatureStore, name: str) -> Taxonomy:
-    """Read a taxonomy from a CSV file, or load the stored one of this name."""
+    """Read a taxonomy from a CSV or JSON file, or load the stored one of this name."""
     from featstore.taxonomy import Taxonomy
 
-    return Taxonomy.from_csv(Path(name)) if Path(name).is_file() else store.taxonomy(name)
+    return Taxonomy.from_file(name) if Path(name).is_file() else store.taxonomy(name)

@@ -21,6 +21,7 @@ COMMANDS = {
     "probe": "probe",
     "compare": "compare",
     "granularity": "granularity",
+    "taxonomy": "taxonomy",
     "per-class": "per_class",
     "report": "report",
     "import": "import_",

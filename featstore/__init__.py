@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from featstore import plots
     from featstore.analysis.compare import Comparison
+    from featstore.analysis.granularity_gap import GranularityGap
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from featstore.imports import ForeignFeatures
     from featstore.merging import Merge, merge
     from featstore.predictions import Predictions
-    from featstore.run import ProbeRun, compare
+    from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.samples import Samples, Target
     from featstore.store import FeatureStore
     from featstore.taxonomy import Taxonomy
@@ -56,6 +57,7 @@ _HOMES = {
     "Finding": "verification",
     "ForeignFeatures": "imports",
     "FusedView": "view",
+    "GranularityGap": "analysis.granularity_gap",
     "HoldOut": "holdout",
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
@@ -73,6 +75,7 @@ _HOMES = {
     "diff": "differences",
     "export": "exports",
     "extract": "extraction",
+    "granularity_gap": "run",
     "import_features": "importation",
     "load_tensor": "tensors",
     "merge": "merging",
@@ -97,6 +100,7 @@ __all__ = [
     "Finding",
     "ForeignFeatures",
     "FusedView",
+    "GranularityGap",
     "HoldOut",
     "ImageFolder",
     "ImageTable",
@@ -115,6 +119,7 @@ __all__ = [
     "diff",
     "export",
     "extract",
+    "granularity_gap",
     "import_features",
     "load_tensor",
     "merge",

@@ -22,6 +22,7 @@ from featstore.strings import pack, unpack
 
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
+    from featstore.analysis.granularity_gap import GranularityGap
     from featstore.taxonomy import Taxonomy
 
 _PREDICTIONS = ("ids", "id_offsets", "truth", "scores", "seen")
@@ -160,15 +161,46 @@ class ProbeRun:
         return per_class(self.predictions)
 
     def granularity(
-        self, taxonomy: Taxonomy | str | Path, *, rule: Literal["argmax", "sum"] = "argmax"
+        self,
+        taxonomy: Taxonomy | str | Path,
+        *,
+        rule: Literal["argmax", "sum"] = "argmax",
+        of: str | None = None,
+        n_boot: int = 1000,
+        seed: int = 0,
     ) -> pd.DataFrame:
-        """Accuracy along a taxonomy, or a CSV of one; see `featstore.analysis.granularity`."""
+        """Accuracy along a taxonomy, or a file of one; see `featstore.analysis.granularity`."""
         from featstore.analysis.granularity import granularity
-        from featstore.taxonomy import Taxonomy
 
-        if not isinstance(taxonomy, Taxonomy):
-            taxonomy = Taxonomy.from_csv(taxonomy)
-        return granularity(self.predictions, taxonomy, rule=rule)
+        return granularity(
+            self.predictions, _taxonomy(taxonomy), rule=rule, of=of, n_boot=n_boot, seed=seed
+        )
+
+    def severity(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        *,
+        of: str | None = None,
+        n_boot: int = 1000,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """How far off the mistakes are in a taxonomy; see `featstore.analysis.severity`."""
+        from featstore.analysis.severity import severity
+
+        return severity(self.predictions, _taxonomy(taxonomy), of=of, n_boot=n_boot, seed=seed)
+
+    def coarsen(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        level: str,
+        *,
+        rule: Literal["argmax", "sum"] = "argmax",
+        of: str | None = None,
+    ) -> Predictions:
+        """Predictions at a coarser level, for any analysis; see `featstore.analysis.coarsen`."""
+        from featstore.analysis.coarsening import coarsen
+
+        return coarsen(self.predictions, _taxonomy(taxonomy), level, rule=rule, of=of)
 
     def __repr__(self) -> str:
         first = self.metrics.iloc[0]
@@ -265,12 +297,55 @@ def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> C
     """
     from featstore.analysis.compare import compare as compare_predictions
 
+    _check_targets(a, b)
+    return compare_predictions(a.predictions, b.predictions, n_boot=n_boot, seed=seed)
+
+
+def granularity_gap(
+    a: ProbeRun,
+    b: ProbeRun,
+    taxonomy: Taxonomy | str | Path,
+    *,
+    rule: Literal["argmax", "sum"] = "argmax",
+    of: str | None = None,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> GranularityGap:
+    """Compare run b to run a at every level of a taxonomy, and find where the gap opens.
+
+    See `featstore.analysis.granularity_gap.granularity_gap`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the runs are of different targets.
+    """
+    from featstore.analysis.granularity_gap import granularity_gap as gap_of_predictions
+
+    _check_targets(a, b)
+    return gap_of_predictions(
+        a.predictions,
+        b.predictions,
+        _taxonomy(taxonomy),
+        rule=rule,
+        of=of,
+        n_boot=n_boot,
+        seed=seed,
+    )
+
+
+def _check_targets(a: ProbeRun, b: ProbeRun) -> None:
     if a.config.target != b.config.target:
         raise InvalidInputError(
             f"{a.name} predicts {a.config.target!r} and {b.name} {b.config.target!r}; only runs "
             "of one target can be compared"
         )
-    return compare_predictions(a.predictions, b.predictions, n_boot=n_boot, seed=seed)
+
+
+def _taxonomy(source: Taxonomy | str | Path) -> Taxonomy:
+    from featstore.taxonomy import Taxonomy
+
+    return source if isinstance(source, Taxonomy) else Taxonomy.from_file(source)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

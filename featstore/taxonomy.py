@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from featstore.ancestors import ancestor_cells, named, read_ancestors
 from featstore.errors import FeatureNotFoundError, InvalidInputError
+from featstore.kinship import descent, occurring
+from featstore.layers import check_layers, layers
 
 _NAMED_IN_ERRORS = 5
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A layered graph of classes from fine to coarse.
+    """A layered graph of classes from fine to coarse; a class may have several parents.
 
-    Every class now has exactly one parent; `parents` holds tuples so that a class may have
-    several one day (Places365 has such classes).
+    `featstore.taxonomies` makes them from WordNet, iNaturalist, Places365, folders and lists of
+    parents.
 
     Attributes
     ----------
@@ -34,13 +36,14 @@ class Taxonomy:
     names
         Class names of each level, unique within it.
     parents
-        ``parents[i][j]``: codes at level i + 1 of the parents of class j of level i; one level
-        fewer than `levels`.
+        ``parents[i][j]``: codes at level i + 1 of the parents of class j of level i, the primary
+        one first; one level fewer than `levels`.
 
     Raises
     ------
     InvalidInputError
-        If levels or classes repeat, or a class has not exactly one parent in the next level.
+        If levels or classes repeat, a level has no classes, or a class no parents in the next
+        one.
     """
 
     levels: tuple[str, ...]
@@ -48,61 +51,26 @@ class Taxonomy:
     parents: tuple[tuple[tuple[int, ...], ...], ...]
 
     def __post_init__(self) -> None:
-        if len(self.levels) < 2 or "" in self.levels or len(set(self.levels)) < len(self.levels):
-            raise InvalidInputError(
-                f"levels {self.levels}: a taxonomy needs at least two, each with its own name"
-            )
-        if not len(self.names) == len(self.levels) == len(self.parents) + 1:
-            raise InvalidInputError(
-                f"{len(self.levels)} levels with {len(self.names)} lists of classes and "
-                f"{len(self.parents)} of parents: every level has classes, all but the last parents"
-            )
-        for level, names in zip(self.levels, self.names, strict=True):
-            if twice := [name for name, count in Counter(names).items() if count > 1]:
-                raise InvalidInputError(f"level {level!r} lists {named(twice)} more than once")
-        for i, parents in enumerate(self.parents):
-            fine, coarse = self.names[i : i + 2]
-            if len(parents) != len(fine):
-                raise InvalidInputError(
-                    f"level {self.levels[i]!r} has {len(fine)} classes and {len(parents)} parents"
-                )
-            for name, codes in zip(fine, parents, strict=True):
-                if len(codes) != 1 or not 0 <= codes[0] < len(coarse):
-                    raise InvalidInputError(
-                        f"{self.levels[i]} {name!r} has parents {list(codes)} of {len(coarse)} in "
-                        f"level {self.levels[i + 1]!r}; exactly one is needed"
-                    )
+        check_layers(self.levels, self.names, self.parents)
 
     @classmethod
-    def from_csv(cls, path: str | Path) -> Taxonomy:
-        """Read a table with a header, see `from_frame`; all cells are text, also ``NA`` and 007.
-
-        Raises
-        ------
-        InvalidInputError
-            If the file is no such table.
-        """
-        try:
-            return cls.from_frame(read_ancestors(path))
-        except InvalidInputError as error:
-            error.add_note(f"in the taxonomy {path}")
-            raise
-
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> Taxonomy:
-        """Build from one row per finest class.
+    def from_frame(cls, frame: pd.DataFrame, *, multiple_parents: bool = False) -> Taxonomy:
+        """Build from one row per finest class, or per way up from one.
 
         Parameters
         ----------
         frame
             First column the finest class, then its ancestors level by level; the column names
             are the levels.  Cells are taken as text without surrounding blanks.
+        multiple_parents
+            Whether a class may have several parents.  It then has a row for each way up, and the
+            parent that comes first is its primary one.
 
         Raises
         ------
         InvalidInputError
             If there are fewer than two columns or no rows, a cell is blank, or a class has two
-            different parents.
+            different parents and `multiple_parents` is false.
 
         Examples
         --------
@@ -112,12 +80,63 @@ class Taxonomy:
         ('head', 'body')
         """
         levels, cells = ancestor_cells(frame)
-        names = tuple(tuple(dict.fromkeys(column)) for column in cells)
-        parents = tuple(
-            _parents(fine, coarse, names=names[i + 1], levels=levels[i : i + 2])
-            for i, (fine, coarse) in enumerate(pairwise(cells))
-        )
-        return cls(levels, names, parents)
+        return cls(levels, *layers(levels, cells, multiple_parents=multiple_parents))
+
+    @classmethod
+    def from_csv(cls, path: str | Path, *, multiple_parents: bool = False) -> Taxonomy:
+        """Read a table with a header, see `from_frame`; all cells are text, also ``NA`` and 007.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file is no such table.
+        """
+        try:
+            return cls.from_frame(read_ancestors(path), multiple_parents=multiple_parents)
+        except InvalidInputError as error:
+            error.add_note(f"in the taxonomy {path}")
+            raise
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Taxonomy:
+        """Read what `to_file` wrote, or a table as `from_csv` does; ``.json`` is the former.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file is neither.
+        """
+        if Path(path).suffix.lower() != ".json":
+            return cls.from_csv(path)
+        try:
+            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InvalidInputError(
+                f"{path} is no taxonomy: expected JSON with levels, names and parents, as "
+                "`featstore taxonomy --out` writes it"
+            ) from error
+
+    def to_file(self, path: str | Path) -> None:
+        """Write JSON that `from_file` reads; several parents and their order are kept."""
+        Path(path).write_text(json.dumps(self.to_json(), ensure_ascii=False), encoding="utf-8")
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether every class has one parent."""
+        return all(len(codes) == 1 for parents in self.parents for codes in parents)
+
+    def primary(self) -> Taxonomy:
+        """Return the tree in which every class keeps its primary parent only.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"scene": ["barn", "barn"], "type": ["farm", "field"]})
+        >>> taxonomy = Taxonomy.from_frame(frame, multiple_parents=True)
+        >>> taxonomy.is_tree, taxonomy.primary().is_tree
+        (False, True)
+        """
+        parents = tuple(tuple(codes[:1] for codes in level) for level in self.parents)
+        return Taxonomy(self.levels, self.names, parents)
 
     def position(self, level: str) -> int:
         """Place of a level in `levels`, 0 for the finest.
@@ -138,10 +157,60 @@ class Taxonomy:
         """Names of the classes at a level; errors as `position`."""
         return self.names[self.position(level)]
 
-    def coarsen(
+    def codes(self, classes: Sequence[str], *, of: str | None = None) -> NDArray[np.intp]:
+        """Codes of classes at a level, the finest by default; shape (c,).
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such level.
+        InvalidInputError
+            If classes are missing from it.
+        """
+        level = self.position(of or self.levels[0])
+        code_of = {name: code for code, name in enumerate(self.names[level])}
+        if missing := [name for name in classes if name not in code_of]:
+            hints = [self._near(name, level) for name in missing[:_NAMED_IN_ERRORS]]
+            more = ", ..." if len(missing) > _NAMED_IN_ERRORS else ""
+            raise InvalidInputError(
+                f"{len(missing)} of {len(classes)} classes are missing from level "
+                f"{self.levels[level]!r} of the taxonomy: {', '.join(hints)}{more}"
+            )
+        return np.array([code_of[name] for name in classes], np.intp)
+
+    def lineage(self, classes: Sequence[str], *, of: str | None = None) -> list[csr_array]:
+        """Find all ancestors of the classes of a target.
+
+        Parameters
+        ----------
+        classes
+            Names of c classes, in the order of their codes.
+        of
+            The level that `classes` belong to; the finest by default.
+
+        Returns
+        -------
+        belongs
+            For `of` and every coarser level of m classes, shape (c, m), bool: whether the column
+            is the row's class or an ancestor of it.
+
+        Raises
+        ------
+        FeatureNotFoundError, InvalidInputError
+            As `codes`.
+        """
+        start, codes = self.position(of or self.levels[0]), self.codes(classes, of=of)
+        places = (np.arange(len(codes)), codes)
+        shape = (len(codes), len(self.names[start]))
+        belongs = [csr_array((np.ones(len(codes), bool), places), shape=shape)]
+        for parents, coarse in zip(self.parents[start:], self.names[start + 1 :], strict=True):
+            belongs.append(csr_array(belongs[-1] @ descent(parents, len(coarse))))
+        return belongs
+
+    def ancestors(
         self, classes: Sequence[str], level: str, *, of: str | None = None
-    ) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        """Map the classes of a target to the classes they belong to at a coarser level.
+    ) -> tuple[tuple[str, ...], csr_array]:
+        """Find all classes at a coarser level that the classes of a target belong to.
 
         Parameters
         ----------
@@ -155,9 +224,9 @@ class Taxonomy:
         Returns
         -------
         coarse
-            Names of the coarse classes that occur, in the order of first appearance.
-        codes
-            Shape (c,): position in `coarse` of each class.
+            Names of the m coarse classes that occur, in the order of first appearance.
+        belongs
+            Shape (c, m), bool: whether the column is an ancestor of the row.
 
         Raises
         ------
@@ -168,11 +237,12 @@ class Taxonomy:
 
         Examples
         --------
-        >>> frame = pd.DataFrame({"item": ["hat", "shirt", "pants"],
-        ...                       "part": ["head", "body", "body"]})
-        >>> coarse, codes = Taxonomy.from_frame(frame).coarsen(["shirt", "hat"], "part")
-        >>> print(coarse, codes)
-        ('body', 'head') [0 1]
+        >>> frame = pd.DataFrame({"scene": ["lake", "barn", "barn"],
+        ...                       "type": ["water", "farm", "field"]})
+        >>> taxonomy = Taxonomy.from_frame(frame, multiple_parents=True)
+        >>> names, belongs = taxonomy.ancestors(["barn", "lake"], "type")
+        >>> print(names, belongs.toarray().astype(int).tolist())
+        ('farm', 'field', 'water') [[1, 1, 0], [0, 0, 1]]
         """
         start, end = self.position(of or self.levels[0]), self.position(level)
         if end < start:
@@ -180,28 +250,62 @@ class Taxonomy:
                 f"level {level!r} is finer than {self.levels[start]!r}: classes can only be "
                 f"coarsened; the levels are, finest first, {', '.join(self.levels)}"
             )
-        code_of = {name: code for code, name in enumerate(self.names[start])}
-        if missing := [name for name in classes if name not in code_of]:
-            hints = [self._near(name, start) for name in missing[:_NAMED_IN_ERRORS]]
-            more = ", ..." if len(missing) > _NAMED_IN_ERRORS else ""
+        used, belongs = occurring(self.lineage(classes, of=of)[end - start])
+        return tuple(self.names[end][code] for code in used), belongs
+
+    def coarsen(
+        self, classes: Sequence[str], level: str, *, of: str | None = None
+    ) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """Map the classes of a target to the one class each belongs to at a coarser level.
+
+        Parameters
+        ----------
+        classes, level, of
+            See `ancestors`.
+
+        Returns
+        -------
+        coarse
+            Names of the coarse classes that occur, in the order of first appearance.
+        codes
+            Shape (c,): position in `coarse` of each class.
+
+        Raises
+        ------
+        FeatureNotFoundError, InvalidInputError
+            As `ancestors`, and if a class has several ancestors at this level.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"item": ["hat", "shirt", "pants"],
+        ...                       "part": ["head", "body", "body"]})
+        >>> coarse, codes = Taxonomy.from_frame(frame).coarsen(["shirt", "hat"], "part")
+        >>> print(coarse, codes)
+        ('body', 'head') [0 1]
+        """
+        coarse, belongs = self.ancestors(classes, level, of=of)
+        if (counts := np.diff(belongs.indptr)).max(initial=1) > 1:
+            first = int(np.argmax(counts > 1))
+            of_first = [coarse[code] for code in belongs.indices[belongs.indptr[first] :]]
             raise InvalidInputError(
-                f"{len(missing)} of {len(classes)} classes are missing from level "
-                f"{self.levels[start]!r} of the taxonomy: {', '.join(hints)}{more}"
+                f"{int((counts > 1).sum())} of {len(classes)} classes belong to several classes of "
+                f"level {level!r}, e.g. {classes[first]!r} to {named(of_first[: counts[first]])}; "
+                "use ancestors(), or primary() to keep one parent of each"
             )
-        ancestors = [code_of[name] for name in classes]
-        for parents in self.parents[start:end]:
-            ancestors = [parents[code][0] for code in ancestors]
-        position = {code: i for i, code in enumerate(dict.fromkeys(ancestors))}
-        coarse = tuple(self.names[end][code] for code in position)
-        return coarse, np.array([position[code] for code in ancestors], np.intp)
+        return coarse, belongs.indices.astype(np.intp)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per finest class; the inverse of `from_frame`."""
-        columns = {self.levels[0]: list(self.names[0])}
-        for level in self.levels[1:]:
-            coarse, codes = self.coarsen(self.names[0], level)
-            columns[level] = [coarse[code] for code in codes]
-        return pd.DataFrame(columns)
+        """Return one row per way up from a finest class; the inverse of `from_frame`.
+
+        In a tree that is one row per finest class.
+        """
+        ways: list[tuple[int, ...]] = [(code,) for code in range(len(self.names[0]))]
+        for parents in self.parents:
+            ways = [(*way, parent) for way in ways for parent in parents[way[-1]]]
+        columns = zip(self.levels, self.names, zip(*ways, strict=True), strict=True)
+        return pd.DataFrame(
+            {level: [names[code] for code in codes] for level, names, codes in columns}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able lists."""
@@ -225,19 +329,3 @@ class Taxonomy:
     def _near(self, name: str, depth: int) -> str:
         near = difflib.get_close_matches(name, self.names[depth], n=1)
         return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
-
-
-def _parents(
-    fine: Sequence[str], coarse: Sequence[str], *, names: Sequence[str], levels: Sequence[str]
-) -> tuple[tuple[int, ...], ...]:
-    """Code of the parent of each distinct fine class, in the order of first appearance."""
-    code_of = {name: code for code, name in enumerate(names)}
-    parent_of: dict[str, str] = {}
-    for child, parent in zip(fine, coarse, strict=True):
-        if parent_of.setdefault(child, parent) != parent:
-            raise InvalidInputError(
-                f"{levels[0]} {child!r} has two parents at level {levels[1]!r}: "
-                f"{parent_of[child]!r} and {parent!r}; if these are two classes with one name, "
-                "give them different names"
-            )
-    return tuple((code_of[parent],) for parent in parent_of.values())

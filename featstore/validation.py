@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 
+# One byte for each of 100,000 rows x 10,000 classes would be a gigabyte.
+_BLOCK_VALUES = 1 << 22
+
 
 def check_codes(codes: NDArray[Any], n_classes: int, *, n: int) -> None:
     """Refuse anything but `n` >= 1 class codes in [0, n_classes)."""
@@ -43,7 +46,11 @@ def check_scores(scores: NDArray[Any]) -> None:
     """Refuse anything but finite scores of at least one row."""
     if scores.ndim != 2 or len(scores) == 0:
         raise InvalidInputError(f"scores of shape {scores.shape}: expected (n, c) with n >= 1")
-    broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    finite = np.empty(len(scores), bool)
+    block = max(1, _BLOCK_VALUES // max(scores.shape[1], 1))
+    for start in range(0, len(scores), block):
+        finite[start : start + block] = np.isfinite(scores[start : start + block]).all(axis=1)
+    broken = np.flatnonzero(~finite)
     if broken.size:
         raise InvalidInputError(
             f"{broken.size} of {len(scores)} rows hold a score that is not finite (first: row "

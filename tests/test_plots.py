@@ -55,6 +55,11 @@ def granularity():
     return plots.granularity({"a rather long name of a run": frame, "b": frame})
 
 
+def granularity_gap():
+    a, b = run(12), run(12, strength=3, seed=1)
+    return plots.granularity_gap(analysis.granularity_gap(a, b, halves(a), n_boot=50))
+
+
 def gain_curve(n_classes):
     return plots.gain_curve(
         analysis.compare(run(n_classes), run(n_classes, strength=2.5, seed=1), n_boot=0)
@@ -69,6 +74,7 @@ def selection_curve():
 FIGURES = {
     "leaderboard": leaderboard,
     "granularity": granularity,
+    "granularity gap": granularity_gap,
     "per class, named": lambda: plots.per_class(analysis.per_class(run(12))),
     "per class, many": lambda: plots.per_class(analysis.per_class(run(60))),
     "gain, named": lambda: gain_curve(12),
@@ -142,6 +148,17 @@ def test_granularity_has_the_finest_level_and_its_count_on_the_right():
     first = ax.lines[0].get_ydata()
     assert list(first) == sorted(first, reverse=True)
     assert first[0] == 1
+
+
+def test_gaps_that_can_be_told_from_0_are_filled():
+    a, b = run(12), run(12, strength=3, seed=1)
+    gap = analysis.granularity_gap(a, b, halves(a), n_boot=50)
+    for opens_at, n_filled in (("species", 1), ("genus", 2), ("kingdom", 3), (None, 0)):
+        ax = plots.granularity_gap(dataclasses.replace(gap, opens_at=opens_at))
+        line, filled, hollow = (ax.lines[i] for i in (1, 2, 3))
+        assert line.get_ydata().tolist() == gap.levels["gap"].tolist()[::-1]
+        assert (len(filled.get_xdata()), len(hollow.get_xdata())) == (n_filled, 3 - n_filled)
+        assert filled.get_xdata().tolist() == [0, 1, 2][3 - n_filled :]
 
 
 def test_granularity_refuses_runs_of_different_levels():

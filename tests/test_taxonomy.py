@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featstore.errors import FeatureNotFoundError, InvalidInputError
@@ -163,8 +163,10 @@ def test_unknown_and_finer_levels_are_refused():
         ({"parents": []}, "all but the last"),
         ({"names": [["hat", "hat"], ["head"]]}, "more than once"),
         ({"parents": [[[0]]]}, "2 classes and 1 parents"),
-        ({"parents": [[[0], [0, 1]]]}, "exactly one"),
-        ({"parents": [[[0], [2]]]}, "exactly one"),
+        ({"parents": [[[0], []]]}, "at least one is needed"),
+        ({"parents": [[[0], [1, 1]]]}, "each once"),
+        ({"names": [["hat", "shirt"], []]}, "every level has classes"),
+        ({"parents": [[[0], [2]]]}, "parents \\[2\\] of 2 in level 'part'"),
     ],
 )
 def test_stored_taxonomies_are_checked(change, message):
@@ -176,3 +178,82 @@ def test_stored_taxonomies_are_checked(change, message):
     assert Taxonomy.from_json(fields).classes("part") == ("head", "body")
     with pytest.raises(InvalidInputError, match=message):
         Taxonomy.from_json(fields | change)
+
+
+# Several parents
+
+
+@st.composite
+def graphs(draw):
+    """Random layered graphs of two to four levels, as one row per way up."""
+    widths = draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
+    ways = [[f"0.{i}"] for i in range(widths[0])]
+    for level, width in enumerate(widths[1:], 1):
+        choice = st.lists(st.integers(0, width - 1), min_size=1, max_size=3, unique=True)
+        above = {name: draw(choice) for name in sorted({way[-1] for way in ways})}
+        ways = [[*way, f"{level}.{parent}"] for way in ways for parent in above[way[-1]]]
+    return pd.DataFrame(ways, columns=[f"level {i}" for i in range(len(widths))])
+
+
+@settings(max_examples=40, deadline=None)
+@given(frame=graphs())
+def test_ancestors_are_those_of_all_ways_up(frame):
+    taxonomy = Taxonomy.from_frame(frame, multiple_parents=True)
+    ways, classes = frame.to_dict("records"), taxonomy.names[0][::-1]
+    for i, level in enumerate(taxonomy.levels):
+        for of in taxonomy.levels[: i + 1]:
+            start = taxonomy.names[taxonomy.position(of)][::-1]
+            names, belongs = taxonomy.ancestors(start, level, of=of)
+            above = {}
+            for way in ways:
+                above.setdefault(way[of], []).append(way[level])
+            for row, name in zip(belongs.toarray(), start, strict=True):
+                found = {names[column] for column in np.flatnonzero(row)}
+                assert found == set(above[name])
+            if (belongs.sum(axis=1) == 1).all():
+                coarse, codes = taxonomy.coarsen(start, level, of=of)
+                assert [coarse[code] for code in codes] == [above[name][0] for name in start]
+            else:
+                with pytest.raises(InvalidInputError, match="belong to several classes"):
+                    taxonomy.coarsen(start, level, of=of)
+    assert [lineage.shape[1] for lineage in taxonomy.lineage(classes)] == [
+        len(names) for names in taxonomy.names
+    ]
+
+
+@given(frame=graphs())
+def test_round_trips_of_graphs(frame):
+    taxonomy = Taxonomy.from_frame(frame, multiple_parents=True)
+    assert Taxonomy.from_json(json.loads(json.dumps(taxonomy.to_json()))) == taxonomy
+    assert Taxonomy.from_frame(taxonomy.to_frame(), multiple_parents=True) == taxonomy
+    assert taxonomy.is_tree == (len(frame) == len(taxonomy.names[0]))
+
+
+def test_the_primary_parent_is_the_first(tmp_path):
+    path = tmp_path / "scenes.csv"
+    path.write_text("scene,type,kind\nbarn,farm,built\nbarn,field,natural\nlake,water,natural\n")
+    taxonomy = Taxonomy.from_csv(path, multiple_parents=True)
+    assert not taxonomy.is_tree
+    tree = taxonomy.primary()
+    assert tree.is_tree
+    coarse, codes = tree.coarsen(["barn", "lake"], "kind")
+    assert [coarse[code] for code in codes] == ["built", "natural"]
+    with pytest.raises(InvalidInputError, match="multiple-parents"):
+        Taxonomy.from_csv(path)
+
+
+def test_files(tmp_path):
+    frame = pd.DataFrame({"scene": ["barn", "barn"], "type": ["farm", "field"]})
+    taxonomy = Taxonomy.from_frame(frame, multiple_parents=True)
+    taxonomy.to_file(tmp_path / "scenes.json")
+    assert Taxonomy.from_file(tmp_path / "scenes.json") == taxonomy
+    CLOTHING.to_csv(tmp_path / "clothing.csv", index=False)
+    assert Taxonomy.from_file(tmp_path / "clothing.csv") == Taxonomy.from_frame(CLOTHING)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"levels": ["a", "b"]}', "\x00", "3"])
+def test_json_that_is_no_taxonomy_is_refused(tmp_path, text):
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match="is no taxonomy"):
+        Taxonomy.from_file(path)

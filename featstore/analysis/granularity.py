@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from featstore.analysis.level_hits import Rule, level_hits
 from featstore.bootstrap import bootstrap
-from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
-from featstore.validation import check_predictions
-
-Rule = Literal["argmax", "sum"]
-
-_BLOCK_VALUES = 1 << 22
 
 
 def granularity(
@@ -37,7 +29,8 @@ def granularity(
     predictions
         Of one single-label run.
     taxonomy
-        Has every class of the run.
+        Has every class of the run.  A class with several ancestors at a level belongs to all of
+        them; see `featstore.analysis.level_hits.level_hits`.
     rule
         ``"argmax"``: the ancestor of the predicted class (Cole et al. 2022, section 4.4);
         accuracy can only rise from a level to the next coarser one.  ``"sum"``: the ancestor
@@ -53,7 +46,7 @@ def granularity(
     levels
         One row per level, finest first: level, n_classes (classes of the level that occur among
         the ancestors of the run's classes), accuracy, low, high, chance (accuracy of always
-        answering the most frequent class of the test rows), n (test rows).
+        answering the class of the level that most test rows belong to), n (test rows).
 
     Raises
     ------
@@ -76,23 +69,8 @@ def granularity(
     >>> print(*granularity(run, taxonomy, n_boot=0, rule="sum")["accuracy"])
     0.0 1.0
     """
-    check_predictions(predictions)
-    if predictions.multilabel:
-        raise InvalidInputError(
-            "granularity needs one class per row; this run is multi-label, and its coarser "
-            "labels are a target of their own"
-        )
-    truth, called = predictions.truth, predictions.predicted
-    levels = taxonomy.levels[taxonomy.position(of) if of else 0 :]
-    n_classes, chance, hits = [], [], []
-    for name in levels:
-        coarse, codes = taxonomy.coarsen(predictions.classes, name, of=of)
-        called_here = _largest_sum(predictions.scores, codes) if rule == "sum" else codes[called]
-        true_here = codes[truth]
-        n_classes.append(len(coarse))
-        chance.append(np.bincount(true_here).max() / len(predictions))
-        hits.append(called_here == true_here)
-    table = np.array(hits, np.float32)  # (levels, n)
+    found = level_hits(predictions, taxonomy, rule=rule, of=of)
+    table = found.hits.astype(np.float32)  # (levels, n)
     values, samples = bootstrap(
         lambda weights: (table @ weights) / weights.sum(axis=0, dtype=np.float64),
         len(predictions),
@@ -102,25 +80,12 @@ def granularity(
     low, high = percentile(samples, level=level)
     return pd.DataFrame(
         {
-            "level": levels,
-            "n_classes": n_classes,
+            "level": found.levels,
+            "n_classes": found.n_classes,
             "accuracy": values,
             "low": low,
             "high": high,
-            "chance": chance,
+            "chance": found.chance,
             "n": len(predictions),
         }
     )
-
-
-def _largest_sum(scores: NDArray[np.float32], codes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Coarse code with the largest sum of scores, shape (n,); ties to the lower code."""
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
-    called = np.empty(len(scores), np.intp)
-    block = max(1, _BLOCK_VALUES // len(codes))
-    for start in range(0, len(scores), block):
-        rows = scores[start : start + block, order]
-        sums = np.add.reduceat(rows, starts, axis=1, dtype=np.float64)  # (block, n_coarse)
-        called[start : start + block] = sums.argmax(axis=1)
-    return called

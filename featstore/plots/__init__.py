@@ -9,6 +9,7 @@ from __future__ import annotations
 from featstore.plots.confusion import confusion
 from featstore.plots.gain_curve import gain_curve
 from featstore.plots.granularity import granularity
+from featstore.plots.granularity_gap import granularity_gap
 from featstore.plots.leaderboard import leaderboard
 from featstore.plots.per_class import per_class
 from featstore.plots.selection_curve import selection_curve
@@ -18,6 +19,7 @@ __all__ = [
     "confusion",
     "gain_curve",
     "granularity",
+    "granularity_gap",
     "leaderboard",
     "per_class",
     "selection_curve",
