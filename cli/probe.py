@@ -54,7 +54,7 @@ _DROWNING = 5
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option(
     "--engine",
-    type=click.Choice(["torch", "faiss"]),
+    type=click.Choice(["torch", "faiss", "faiss-ivf", "faiss-hnsw"]),
     default="torch",
     show_default=True,
     help="What searches neighbours.",
@@ -169,7 +169,7 @@ def _show(run: Any) -> None:
 
 
 def _in_words(certificate: Mapping[str, Any]) -> str:
-    """Say what is known about the solution of an iterative solver, a training or a closed form."""
+    """Say what is known about an iterative solver, a training, a search or a closed form."""
     if "converged" in certificate:
         state = "converged" if certificate["converged"] else "NOT CONVERGED"
         return (
@@ -183,6 +183,8 @@ def _in_words(certificate: Mapping[str, Any]) -> str:
             f"decay {certificate['weight_decay']:g}: training loss {certificate['loss']:.4g}, "
             f"training accuracy {certificate['accuracy']:.1%}"
         )
+    if "recall" in certificate:
+        return _search_in_words(certificate)
     dof = certificate.get("effective_dof")
     return ", ".join(
         [
@@ -190,6 +192,20 @@ def _in_words(certificate: Mapping[str, Any]) -> str:
             f"rank {certificate['rank']}",
             *([] if dof is None else [f"{dof:.1f} effective degrees of freedom"]),
             f"residual {certificate['residual']:.1g}",
+        ]
+    )
+
+
+def _search_in_words(certificate: Mapping[str, Any]) -> str:
+    score, queries = certificate["leave_one_out"], certificate["recall_queries"]
+    return ", ".join(
+        [
+            f"searched by {certificate['engine']}",
+            f"{certificate['recall']:.2%} of the true neighbours found ({queries} training rows)"
+            if queries
+            else "exact",
+            f"temperature {certificate['temperature']:g}",
+            *([] if score is None else [f"leave-one-out score {score:.1%}"]),
         ]
     )
 

@@ -48,7 +48,7 @@ def probe(
     test: str | None = None,
     seed: int = 0,
     device: str = "cpu",
-    engine: Literal["torch", "faiss"] = "torch",
+    engine: Literal["torch", "faiss", "faiss-ivf", "faiss-hnsw"] = "torch",
     n_boot: int = 1000,
     name: str | None = None,
     save: bool = True,
@@ -83,7 +83,8 @@ def probe(
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     engine
-        What searches neighbours (kNN); torch is the faster one on CPUs, faiss the reference.
+        What searches neighbours (kNN): ``"torch"`` and ``"faiss"`` are exact, ``"faiss-ivf"`` and
+        ``"faiss-hnsw"`` approximate.
     n_boot
         Resamples of the bootstrap intervals.
     name

@@ -129,7 +129,7 @@ class ProbeRun:
         Columns value, score, chosen: the hyper-parameter against the validation metric; empty
         if it was fixed.
     certificate
-        What the solver proved about its solution; empty for kNN.
+        What is known about the solution, or about the search for neighbours; may be empty.
     head
         The weights, if the probe is linear.
     provenance

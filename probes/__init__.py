@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from featstore.probes.certificate import Certificate
     from featstore.probes.conditioning import Conditioning
     from featstore.probes.discriminant import LDAProbe
+    from featstore.probes.faiss_search import InvertedLists, NeighbourGraph
     from featstore.probes.gaussian import GaussianProbe
     from featstore.probes.joint_fit import fit_together
     from featstore.probes.knn import KNNProbe
@@ -27,9 +28,11 @@ __all__ = [
     "Conditioning",
     "GaussianProbe",
     "GramBasis",
+    "InvertedLists",
     "KNNProbe",
     "LDAProbe",
     "LogisticProbe",
+    "NeighbourGraph",
     "RidgeProbe",
     "SGDGridProbe",
     "SGDProbe",
@@ -44,9 +47,11 @@ _MODULES = {
     "Conditioning": "conditioning",
     "GaussianProbe": "gaussian",
     "GramBasis": "preconditioner",
+    "InvertedLists": "faiss_search",
     "KNNProbe": "knn",
     "LDAProbe": "discriminant",
     "LogisticProbe": "logistic",
+    "NeighbourGraph": "faiss_search",
     "RidgeProbe": "ridge",
     "SGDGridProbe": "sgd_grid",
     "SGDProbe": "sgd",

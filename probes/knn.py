@@ -1,4 +1,4 @@
-"""KNNProbe: weighted nearest-neighbour votes, with the whole grid over k from one search."""
+"""KNNProbe: weighted nearest-neighbour votes, with all k and temperatures from one search."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from featstore.ceiling import parse_bytes
 from featstore.errors import InvalidInputError
-from featstore.probes.device import DeviceName
-from featstore.probes.inputs import Targets, blocks, features_of
-from featstore.probes.neighbours import FaissSearch, Metric, Search, TorchSearch, nearest
-from featstore.probes.votes import shares, softmax_votes
-
-QUERY_ROWS = 1024
-_SIMILARITIES = 2**26  # per block: 256 MiB of float32
+from featstore.probes import saved_index
+from featstore.probes.device import DeviceName, device_of
+from featstore.probes.engine import Engine, index_of, name_of
+from featstore.probes.inputs import Targets
+from featstore.probes.knn_parameters import (
+    check_k,
+    check_parameters,
+    check_temperature,
+    loo_candidates,
+)
+from featstore.probes.leave_one_out import best_cell, leave_one_out_scores
+from featstore.probes.neighbour_vote import NeighbourVote
+from featstore.probes.neighbours import Metric
+from featstore.probes.row_search import Found, RowSearch
+from featstore.probes.stream import RowStream
+from featstore.probes.votes import Weights, shares, weigh
 
 
 class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -30,16 +41,29 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
     Parameters
     ----------
     k
-        Neighbours per query.
+        Neighbours per query; ``"loo"`` for the one of `ks` that is best on the training rows,
+        each predicted by the others.
     temperature
-        Of the votes; unused with ``weights="uniform"``.
+        Of the votes; used with ``weights="softmax"`` only.
+    ks
+        Candidates of ``"loo"``; by default 1, 2, 5, 10, 20, 50, 100, 200, those below the number
+        of training rows.
+    temperatures
+        Candidates of ``"loo"``, chosen together with k; by default `temperature` alone.
     metric
         ``"cosine"``: rows are divided by their l2 norm, zero rows stay zero, and the similarity
         is the inner product.  ``"euclidean"``: the similarity is minus the distance.
     weights
-        ``"softmax"`` or ``"uniform"``, one vote per neighbour.
+        ``"softmax"``; ``"uniform"``, one vote per neighbour; or ``"distance"``, 1 / distance,
+        of a euclidean search.
     engine
-        ``"torch"`` or ``"faiss"``, an exact flat index; both search in float32.
+        ``"torch"`` or ``"faiss"``, which are exact; ``"faiss-ivf"``, ``"faiss-hnsw"``, or
+        `InvertedLists` or `NeighbourGraph` with parameters of their own, which are approximate.
+        All search in float32.
+    max_memory
+        Bytes, or e.g. ``"2GB"``, that the search may take.  Training rows whose float32 copy is
+        too large for it, or for the ceiling of the view that they come from, are not copied, but
+        read in tiles by every search, with the same results to the bit; torch engine only.
     device
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some; torch engine only.
 
@@ -47,6 +71,15 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
     ----------
     classes_
         Class labels in sorted order, shape (c,); for an indicator its column numbers.
+    k_, temperature_
+        Those that vote.
+    chosen_by_
+        The rule that chose them; empty if they were given.
+    leave_one_out_scores_
+        With ``k="loo"``: data frame of ``k``, ``temperature`` and ``score`` (accuracy, or
+        micro-F1 for an indicator).
+    certificate_
+        `NeighbourVote`: engine, votes, recall of an approximate search.
     n_features_in_
         Columns of the training features, d.
 
@@ -68,22 +101,29 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
     parameter: ClassVar[str] = "k"
     parameter_type: ClassVar[type[float]] = int
     counts_rows: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
 
     def __init__(
         self,
-        k: int = 20,
+        k: int | Literal["loo"] = 20,
         *,
         temperature: float = 0.07,
+        ks: Sequence[int] | None = None,
+        temperatures: Sequence[float] | None = None,
         metric: Metric = "cosine",
-        weights: Literal["softmax", "uniform"] = "softmax",
-        engine: Literal["torch", "faiss"] = "torch",
+        weights: Weights = "softmax",
+        engine: Engine = "torch",
+        max_memory: int | str | None = None,
         device: DeviceName = "cpu",
     ) -> None:
         self.k = k
         self.temperature = temperature
+        self.ks = ks
+        self.temperatures = temperatures
         self.metric = metric
         self.weights = weights
         self.engine = engine
+        self.max_memory = max_memory
         self.device = device
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
@@ -92,8 +132,9 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
         Parameters
         ----------
         X
-            Features (n, d): NumPy array, torch tensor, or anything with ``array()`` or
-            ``__array__``; float16, float32 or float64.
+            Features (n, d): NumPy array, torch tensor, anything with ``array()`` or
+            ``__array__``, or a view with ``batches()``, which is read in pieces; float16,
+            float32 or float64.  Where `max_memory` does not admit a copy, X itself is kept.
         y
             Labels (n,) of any dtype, or an indicator (n, c) of 0 and 1.
 
@@ -101,36 +142,84 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
         ------
         InvalidInputError
             If X holds NaN or infinity, y has another length, k > n, or a parameter is unknown.
+        MemoryCeilingError
+            If `max_memory` is too small to search at all.
         """
-        self._check_parameters()
-        features = features_of(self, X, reset=True)
-        targets = Targets.of(y, n_samples=len(features))
-        self.classes_ = targets.classes
-        self._labels = targets.labels
-        self._n_train = len(features)
-        self._check_k(self.k)
-        # Centring leaves distances as they are and saves their digits in float32.
-        centre = self.metric == "euclidean"
-        self._mean = features.mean(axis=0, dtype=np.float64) if centre else None
-        train = np.empty(features.shape, dtype=np.float32)
-        for rows in blocks(len(features)):
-            train[rows] = self._prepare(features[rows])
-        self._search: Search
-        if self.engine == "torch":
-            self._search = TorchSearch(train, metric=self.metric, device=self.device)
-        else:
-            self._search = FaissSearch(train, metric=self.metric)
-        return self
+        check_parameters(self)
+        stream = RowStream.of(self, X, reset=True)
+        self._adopt(Targets.of(y, n_samples=len(stream)))
+        ceiling = None if self.max_memory is None else parse_bytes(self.max_memory)
+        self._search = RowSearch.of(
+            stream,
+            metric=self.metric,
+            k=max(self._candidates()),
+            index=index_of(self.engine),
+            max_memory=ceiling,
+            device=self._where,
+        )
+        return self._settle()
+
+    def fit_from_index(self, data: bytes, y: ArrayLike) -> Self:
+        """Search in the training rows that `index_bytes` has kept, with any labels.
+
+        Parameters
+        ----------
+        data
+            What `index_bytes` gave; only from where you trust.
+        y
+            Labels of the rows, as for `fit`.
+
+        Raises
+        ------
+        InvalidInputError
+            If these are other bytes, or of an index for another engine or metric.
+        """
+        check_parameters(self)
+        saved, engine = saved_index.from_bytes(data)
+        if (engine, saved.metric) != (name_of(self.engine), self.metric):
+            raise InvalidInputError(
+                f"the index was made by engine={engine!r} for metric={saved.metric!r}, the "
+                f"probe has engine={name_of(self.engine)!r} and metric={self.metric!r}: they must "
+                "be equal"
+            )
+        self._adopt(Targets.of(y, n_samples=saved.n_train))
+        self._candidates()
+        self._search = saved
+        self.n_features_in_: int = saved.budget.d
+        return self._settle()
+
+    def index_bytes(self) -> bytes:
+        """Return the faiss index, to be kept by the caller; `fit_from_index` takes it.
+
+        An ``npz`` archive of ``index`` (the bytes that `faiss.deserialize_index` reads), the
+        centre of a euclidean search, and JSON about both.  Labels are not in it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the engine is torch, which keeps no index.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> probe = KNNProbe(k=5, engine="faiss-hnsw").fit(X, y)
+        >>> other = KNNProbe(k=1, engine="faiss-hnsw").fit_from_index(probe.index_bytes(), y > 4)
+        >>> other.predict(X[:3])
+        array([False, False, False])
+        """
+        check_is_fitted(self)
+        return saved_index.to_bytes(self._search)
 
     def kneighbors(
-        self, X: Any, k: int | None = None
+        self, X: Any = None, k: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the nearest training rows.
 
         Parameters
         ----------
         X
-            Queries (n, d).
+            Queries (n, d); without them the training rows, none of which is its own neighbour.
         k
             Neighbours per query; default the probe's.
 
@@ -141,15 +230,18 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
         similarities
             Theirs, shape (n, k), in descending order.
         """
-        features, k = self._queries(X), self._check_k(self.k if k is None else k)
-        neighbours = np.empty((len(features), k), dtype=np.int64)
-        similarities = np.empty((len(features), k), dtype=np.float32)
-        for rows in self._query_blocks(len(features)):
-            neighbours[rows], similarities[rows] = self._nearest(features[rows], k)
-        return neighbours, similarities
+        check_is_fitted(self)
+        wanted = self.k_ if k is None else k
+        parts = self._left_out(wanted) if X is None else self._found(X, wanted)
+        _, neighbours, similarities = zip(*parts, strict=True)
+        return np.concatenate(neighbours), np.concatenate(similarities)
 
     def votes(
-        self, neighbours: NDArray[np.int64], similarities: NDArray[np.float32], k: int
+        self,
+        neighbours: NDArray[np.int64],
+        similarities: NDArray[np.float32],
+        k: int,
+        temperature: float | None = None,
     ) -> NDArray[np.float64]:
         """Class probabilities from the first k neighbours, shape (n, c).
 
@@ -159,41 +251,83 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
             From `kneighbors`, shape (n, k') with k' >= k.
         k
             Neighbours that vote.
+        temperature
+            Of the votes; default the probe's.
         """
+        check_is_fitted(self)
         if not 1 <= k <= neighbours.shape[1]:
             raise InvalidInputError(
                 f"k must lie between 1 and the {neighbours.shape[1]} neighbours given, got {k}"
             )
-        weights = np.ones((len(neighbours), k))
-        if self.weights == "softmax":
-            weights = softmax_votes(similarities[:, :k], temperature=self.temperature)
+        temperature = self.temperature_ if temperature is None else temperature
+        check_temperature(temperature)
+        weights = weigh(similarities[:, :k], self.weights, temperature=temperature)
         return shares(weights, neighbours[:, :k], self._labels, n_classes=len(self.classes_))
 
-    def predict_proba_grid(self, X: Any, ks: Sequence[int]) -> NDArray[np.float64]:
-        """Class probabilities for several k from one search, shape (len(ks), n, c)."""
-        features, deepest = self._queries(X), max(map(self._check_k, ks), default=1)
-        proba = np.empty((len(ks), len(features), len(self.classes_)))
-        for rows in self._query_blocks(len(features)):
-            neighbours, similarities = self._nearest(features[rows], deepest)
+    def predict_proba_grid(
+        self, X: Any, ks: Sequence[int], temperatures: Sequence[float] | None = None
+    ) -> NDArray[np.float64]:
+        """Class probabilities for several k, and temperatures, from one search.
+
+        Returns
+        -------
+        proba
+            Shape (len(ks), n, c); with `temperatures` (len(ks), len(temperatures), n, c).
+        """
+        check_is_fitted(self)
+        stream = RowStream.of(self, X, reset=False)
+        given = [self.temperature_] if temperatures is None else temperatures
+        proba = np.empty((len(ks), len(given), len(stream), len(self.classes_)))
+        deepest = max((check_k(k, self._n_train) for k in ks), default=1)
+        for rows, neighbours, similarities in self._found(stream, deepest):
             for i, k in enumerate(ks):
-                proba[i, rows] = self.votes(neighbours, similarities, k)
-        return proba
+                for j, temperature in enumerate(given):
+                    proba[i, j, rows] = self.votes(neighbours, similarities, k, temperature)
+        return proba[:, 0] if temperatures is None else proba
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities, shape (n, c); for an indicator one per label, independent."""
-        proba: NDArray[np.float64] = self.predict_proba_grid(X, [self.k])[0]
+        check_is_fitted(self)
+        proba: NDArray[np.float64] = self.predict_proba_grid(X, [self.k_])[0]
         return proba
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels, shape (n,), or for an indicator 0 and 1, shape (n, c)."""
-        features, k = self._queries(X), self._check_k(self.k)
+        check_is_fitted(self)
         predicted = []
-        for rows in self._query_blocks(len(features)):
-            proba = self.votes(*self._nearest(features[rows], k), k)
+        for _, neighbours, similarities in self._found(X, self.k_):
+            proba = self.votes(neighbours, similarities, self.k_)
             predicted.append(proba > 0.5 if self._labels.ndim == 2 else proba.argmax(axis=1))
         codes = np.concatenate(predicted)
         labels: NDArray[Any] = self.classes_[codes] if codes.ndim == 1 else codes.astype(np.int64)
         return labels
+
+    def leave_one_out(self) -> NDArray[np.float64]:
+        """Class probabilities of the training rows, each from its neighbours among the others.
+
+        As if the probe were fitted n times, each time without the row; a copy of the row among
+        the others counts.  Shape (n, c).
+
+        Raises
+        ------
+        InvalidInputError
+            If k is not below n.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> bool((KNNProbe(k=5).fit(X, y).leave_one_out().argmax(axis=1) == y).mean() > 0.95)
+        True
+        """
+        check_is_fitted(self)
+        proba: NDArray[np.float64] = np.concatenate(
+            [
+                self.votes(neighbours, similarities, self.k_)
+                for _, neighbours, similarities in self._left_out(self.k_)
+            ]
+        )
+        return proba
 
     def sweep(
         self, X: Any, y: ArrayLike, queries: Any, values: Iterable[float]
@@ -217,52 +351,49 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _check_parameters(self) -> None:
-        choices = {
-            "metric": ("cosine", "euclidean"),
-            "weights": ("softmax", "uniform"),
-            "engine": ("torch", "faiss"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise InvalidInputError(
-                    f"{name} must be one of {', '.join(map(repr, allowed))}, "
-                    f"got {getattr(self, name)!r}"
-                )
-        if not self.temperature > 0:
-            raise InvalidInputError(f"temperature must be positive, got {self.temperature}")
-        if self.engine == "faiss" and self.device == "cuda":
-            raise InvalidInputError(
-                "engine='faiss' searches on the CPU; use engine='torch' on CUDA"
+    @property
+    def _where(self) -> torch.device:
+        return device_of(self.device if index_of(self.engine) is None else "cpu")
+
+    def _adopt(self, targets: Targets) -> None:
+        self.classes_ = targets.classes
+        self._labels = targets.labels
+        self._n_train = len(targets.labels)
+
+    def _settle(self) -> Self:
+        """Choose k and temperature if asked to, and say how the probe works."""
+        ks, score = self._candidates(), None
+        self.k_, self.temperature_, self.chosen_by_ = ks[0], self.temperature, ""
+        if self.k == "loo":
+            self.leave_one_out_scores_ = leave_one_out_scores(
+                self._left_out(max(ks)),
+                self.votes,
+                self._labels,
+                ks=ks,
+                temperatures=[self.temperature] if self.temperatures is None else self.temperatures,
             )
+            self.k_, self.temperature_, score = best_cell(self.leave_one_out_scores_)
+            self.chosen_by_ = "leave-one-out"
+        recall = self._search.recall
+        self.certificate_ = NeighbourVote(
+            name_of(self.engine),
+            self.k_,
+            float(self.temperature_),
+            recall.share,
+            recall.n_queries,
+            score,
+        )
+        return self
 
-    def _check_k(self, k: int) -> int:
-        n_train = self._n_train
-        if not 1 <= k <= n_train:
-            raise InvalidInputError(
-                f"k={k} neighbours cannot be had from n_samples={n_train} training rows: "
-                f"k must lie between 1 and {n_train}"
-            )
-        return k
+    def _found(self, X: Any, k: int) -> Iterator[Found]:
+        stream = X if isinstance(X, RowStream) else RowStream.of(self, X, reset=False)
+        return self._search.neighbours(stream, check_k(k, self._n_train))
 
-    def _queries(self, X: Any) -> NDArray[np.floating]:
-        check_is_fitted(self)
-        return features_of(self, X, reset=False)
+    def _left_out(self, k: int) -> Iterator[Found]:
+        return self._search.left_out(check_k(k, self._n_train, left_out=True))
 
-    def _query_blocks(self, n: int) -> Iterator[slice]:
-        return blocks(n, min(QUERY_ROWS, max(16, _SIMILARITIES // self._n_train)))
-
-    def _nearest(
-        self, features: NDArray[np.floating], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        return nearest(self._search, self._prepare(features), k)
-
-    def _prepare(self, block: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Centre or normalise a block of rows in float64, and round it to float32."""
-        rows = block.astype(np.float64)
-        if self._mean is not None:
-            rows -= self._mean
-        else:
-            norms = np.linalg.norm(rows, axis=1, keepdims=True)
-            rows /= np.where(norms > 0, norms, 1.0)
-        return rows.astype(np.float32)
+    def _candidates(self) -> list[int]:
+        """Every k that may vote."""
+        if self.k != "loo":
+            return [check_k(self.k, self._n_train)]
+        return loo_candidates(self.ks, self._n_train)

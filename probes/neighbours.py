@@ -1,112 +1,98 @@
-"""Neighbours: exact search in float32, by torch or faiss, with ties resolved by row."""
+"""Neighbours: what a search over training rows is, whatever does it."""
 
 from __future__ import annotations
 
 from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from featstore.probes.device import DeviceName, device_of
+from featstore.probes.affine import RowMap
+from featstore.probes.row_maps import CentredRows, UnitRows
+from featstore.probes.stream import RowStream
+from featstore.probes.tiles import PREPARED_ROWS, fixed_blocks
 
 Metric = Literal["cosine", "euclidean"]
 
 
 class Search(Protocol):
-    """Exact search over fixed training rows, prepared for the metric."""
+    """Search over fixed training rows, prepared for the metric."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it finds the nearest rows, and not most of them."""
+        ...
 
     @property
     def n_train(self) -> int:
         """Rows to search in."""
         ...
 
-    def __call__(
-        self, queries: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return training rows and similarities of the k nearest, (b, k) each, nearest first.
+    def rows(self, index: NDArray[np.int64]) -> Tensor:
+        """Return prepared training rows, shape (m, d)."""
+        ...
 
-        Similarities are inner products, or minus the distance for a euclidean search; the order
-        of equal ones is undefined.
+    def __call__(self, queries: Tensor, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the k nearest of prepared queries.
+
+        Parameters
+        ----------
+        queries
+            Float32, shape (b, d).
+        k
+            At most `n_train`.
+
+        Returns
+        -------
+        neighbours, similarities
+            Shape (b, k), in descending order of similarity, equal ones by training row.
+            Similarities are inner products, or minus the distance for a euclidean search.
         """
         ...
 
 
-class TorchSearch:
-    """One matrix product and a partial sort per block of queries."""
+def row_map(metric: Metric, stream: RowStream, device: torch.device) -> RowMap:
+    """Return what rows go through before they are compared.
 
-    def __init__(self, train: NDArray[np.float32], *, metric: Metric, device: DeviceName) -> None:
-        import torch
-
-        self.n_train = len(train)
-        self._device = device_of(device)
-        self._train = torch.from_numpy(train).to(self._device)
-        self._half_squares = None
-        if metric == "euclidean":
-            self._half_squares = self._train.square().sum(dim=1) / 2
-
-    def __call__(
-        self, queries: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Search by one product; see `Search`."""
-        import torch
-
-        Q = torch.from_numpy(queries).to(self._device)
-        if self._half_squares is None:
-            top = torch.topk(Q @ self._train.T, k, dim=1)
-            similarities = top.values
-        else:
-            # -‖q - x‖² / 2 = q·x - ‖x‖² / 2 - ‖q‖² / 2, the last the same for all x
-            scores = torch.addmm(self._half_squares, Q, self._train.T, beta=-1)
-            top = torch.topk(scores, k, dim=1)
-            squares = Q.square().sum(dim=1, keepdim=True) - 2 * top.values
-            similarities = -squares.clamp_min_(0.0).sqrt_()
-        return top.indices.cpu().numpy(), similarities.cpu().numpy()
+    For the cosine they are divided by their l2 norm.  For the distance their mean is subtracted,
+    which leaves distances as they are and saves their digits in float32; rows are read once.
+    """
+    if metric == "cosine":
+        return UnitRows()
+    n, d = stream.shape
+    total = torch.zeros(d, dtype=torch.float64, device=device)
+    for _, block in fixed_blocks(stream, device, PREPARED_ROWS):
+        total += block.sum(dim=0, dtype=torch.float64)
+    return CentredRows(total / n)
 
 
-class FaissSearch:
-    """A flat faiss index: IndexFlatIP for cosine, IndexFlatL2 for euclidean."""
-
-    def __init__(self, train: NDArray[np.float32], *, metric: Metric) -> None:
-        import faiss
-
-        self.n_train, d = train.shape
-        self._euclidean = metric == "euclidean"
-        self._index = faiss.IndexFlatL2(d) if self._euclidean else faiss.IndexFlatIP(d)
-        self._index.add(train)
-
-    def __call__(
-        self, queries: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Search the index; see `Search`."""
-        values, rows = self._index.search(queries, k)
-        return rows, -np.sqrt(np.maximum(values, 0.0)) if self._euclidean else values
-
-
-def nearest(
-    search: Search, queries: NDArray[np.float32], k: int
+def without_self(
+    neighbours: NDArray[np.int64], similarities: NDArray[np.float32], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Training rows and similarities of the k nearest, (b, k) each; equal ones by lower row.
+    """Strike each query, itself a training row, from its neighbours.
 
-    A search returns any of the rows that tie at the k-th place.  So one neighbour more is asked
-    for; queries where it ties are searched again, twice as deep, until the tie ends.
+    Of k + 1 neighbours, k are left: those of a search without the row.  Where more than k others
+    tie with it, the row may not be among them; then the last one goes.
+
+    Parameters
+    ----------
+    neighbours, similarities
+        Shape (b, k + 1), nearest first.
+    rows
+        Training row that each query is, shape (b,).
 
     Examples
     --------
-    >>> train = np.array([[1, 0], [0, 1], [1, 0], [1, 0]], dtype=np.float32)
-    >>> search = TorchSearch(train, metric="cosine", device="cpu")
-    >>> nearest(search, train[:1], 2)[0]
-    array([[0, 2]])
+    >>> without_self(np.array([[4, 7, 9]]), np.array([[0.9, 0.8, 0.7]]), np.array([7]))
+    (array([[4, 9]]), array([[0.9, 0.7]]))
     """
-    neighbours = np.empty((len(queries), k), dtype=np.int64)
-    similarities = np.empty((len(queries), k), dtype=np.float32)
-    pending, depth = np.arange(len(queries)), min(k + 1, search.n_train)
-    while len(pending):
-        rows, values = search(queries[pending], depth)
-        order = np.lexsort((rows, -values), axis=1)[:, :k]
-        neighbours[pending] = np.take_along_axis(rows, order, axis=1)
-        similarities[pending] = np.take_along_axis(values, order, axis=1)
-        if depth == search.n_train:
-            break
-        pending = pending[values[:, k - 1] == values[:, -1]]
-        depth = min(2 * depth, search.n_train)
-    return neighbours, similarities
+    itself = neighbours == rows[:, None]
+    place = np.where(itself.any(axis=1), itself.argmax(axis=1), neighbours.shape[1] - 1)
+    kept = np.arange(neighbours.shape[1] - 1)[None, :]
+    kept = kept + (kept >= place[:, None])
+    return (
+        np.take_along_axis(neighbours, kept, axis=1),
+        np.take_along_axis(similarities, kept, axis=1),
+    )

@@ -43,3 +43,20 @@ class Squares:
         """Map rows (b, d) of any dtype to rows (b, 2 d), float64."""
         rows = rows - self.centre.to(rows.device)
         return torch.cat([rows, rows.square()], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class CentredRows:
+    """Subtract a centre.
+
+    Attributes
+    ----------
+    centre
+        Shape (d,), float64.
+    """
+
+    centre: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Map rows (b, d) of any dtype to rows (b, d), float64."""
+        return rows - self.centre.to(rows.device)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+
+Weights = Literal["softmax", "uniform", "distance"]
 
 
 def softmax_votes(similarities: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
@@ -22,6 +26,41 @@ def softmax_votes(similarities: NDArray[np.floating], *, temperature: float) -> 
     # Less the largest, so that no exponential overflows; the shares stay the same.
     excess = similarities.astype(np.float64) - similarities[:, :1]
     return np.exp(excess / temperature)
+
+
+def distance_votes(similarities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Votes 1 / distance; neighbours at distance 0, if there are any, vote alone.
+
+    As `sklearn.neighbors.KNeighborsClassifier` has it with ``weights="distance"``.
+
+    Parameters
+    ----------
+    similarities
+        Minus the distances, shape (n, k), in descending order.
+
+    Examples
+    --------
+    >>> distance_votes(np.array([[-0.5, -2.0], [0.0, -1.0]]))
+    array([[2. , 0.5],
+           [1. , 0. ]])
+    """
+    distances = -similarities.astype(np.float64)
+    copies = distances == 0
+    votes = np.where(copies, 1.0, 0.0)
+    others = ~copies.any(axis=1)
+    votes[others] = 1 / distances[others]
+    return votes
+
+
+def weigh(
+    similarities: NDArray[np.floating], weights: Weights, *, temperature: float
+) -> NDArray[np.float64]:
+    """Votes of neighbours, shape (n, k), from their similarities in descending order."""
+    if weights == "softmax":
+        return softmax_votes(similarities, temperature=temperature)
+    if weights == "distance":
+        return distance_votes(similarities)
+    return np.ones(similarities.shape)
 
 
 def shares(

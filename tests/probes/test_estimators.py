@@ -10,12 +10,14 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 import featstore.probes
-from featstore.probes import KNNProbe, LogisticProbe
+from featstore.probes import KNNProbe, LogisticProbe, NeighbourGraph
 
-KNN_EXCEPTIONS = {
+SHARES = {
     "check_classifiers_multilabel_output_format_predict_proba": (
         "wants probabilities in the open interval (0, 1); a share of votes may be 0 or 1"
     ),
+}
+KNN_EXCEPTIONS = SHARES | {
     "check_methods_subset_invariance": (
         "wants 1e-7; float32 products of another number of queries differ by 1e-7, "
         "and 1 / temperature multiplies that"
@@ -24,7 +26,14 @@ KNN_EXCEPTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("probe", "exceptions"), [(LogisticProbe(), {}), (KNNProbe(k=3), KNN_EXCEPTIONS)]
+    ("probe", "exceptions"),
+    [
+        (LogisticProbe(), {}),
+        (KNNProbe(k=3), KNN_EXCEPTIONS),
+        (KNNProbe("loo", ks=[1, 3], temperatures=[0.07, 0.5]), SHARES),
+        (KNNProbe(3, metric="euclidean", weights="distance", engine="faiss"), SHARES),
+        (KNNProbe(3, engine=NeighbourGraph(8)), SHARES),
+    ],
 )
 def test_contract_of_scikit_learn(probe, exceptions):
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""KNNProbe against scikit-learn, faiss and a restatement of DINOv2's vote."""
+"""KNNProbe against scikit-learn and faiss; published protocols are in test_knn_protocols.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.stats import ortho_group
 from sklearn.neighbors import KNeighborsClassifier
 
 from featstore.errors import InvalidInputError
-from featstore.probes import KNNProbe, knn
+from featstore.probes import InvertedLists, KNNProbe, NeighbourGraph, search_budget, tile_search
 
 ENGINES = ["torch", "faiss"]
 
@@ -24,28 +24,6 @@ def split(digits):
     X, y = digits
     X = X + 0.1 + 0.01 * np.random.default_rng(0).normal(size=X.shape)
     return X[:1000], y[:1000], X[1000:], y[1000:]
-
-
-def dinov2_votes(train, labels, queries, k, temperature, n_classes):
-    """KnnModule of facebookresearch/dinov2 (dinov2/eval/knn.py), restated in plain torch."""
-    train, queries = (
-        torch.nn.functional.normalize(torch.from_numpy(X), dim=1, p=2) for X in (train, queries)
-    )
-    similarities, indices = (queries @ train.T).topk(k, largest=True, sorted=True)
-    neighbours = torch.from_numpy(labels)[indices]
-    weights = torch.softmax(similarities / temperature, dim=1)
-    one_hot = torch.nn.functional.one_hot(neighbours, n_classes)
-    return (one_hot * weights[:, :, None]).sum(dim=1).numpy()
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("k", [1, 10, 20, 200])
-def test_votes_are_those_of_dinov2(split, engine, k):
-    X, y, queries, _ = split
-    probe = KNNProbe(k, engine=engine).fit(X, y)
-    expected = dinov2_votes(X, y, queries, k, 0.07, 10)
-    np.testing.assert_allclose(probe.predict_proba(queries), expected, atol=1e-5)
-    np.testing.assert_array_equal(probe.predict(queries), expected.argmax(axis=1))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -180,7 +158,8 @@ def test_any_number_of_queries_fits_in_blocks(n, k, rows):
     probe = KNNProbe(k).fit(X, y)
     whole = probe.predict_proba(queries)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knn, "QUERY_ROWS", rows)
+        patch.setattr(search_budget, "_HELD_QUERIES", rows)
+        patch.setattr(tile_search, "CHUNK_ROWS", max(rows // 2, 1))
         np.testing.assert_allclose(probe.predict_proba(queries), whole, atol=1e-5)
         assert probe.predict(queries).shape == (n,)
 
@@ -220,7 +199,7 @@ def test_features_may_be_tensors(split):
     assert probe.score(torch.from_numpy(queries).half(), truth) > 0.9
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [*ENGINES, InvertedLists(4, 2), NeighbourGraph(8)])
 def test_a_fitted_probe_can_be_pickled(split, engine):
     X, y, queries, _ = split
     probe = KNNProbe(engine=engine).fit(X, y)
@@ -249,9 +228,15 @@ def test_k_beyond_the_training_rows(k):
     ("parameters", "message"),
     [
         ({"metric": "manhattan"}, "metric must be one of 'cosine', 'euclidean'"),
-        ({"weights": "distance"}, "weights must be one of"),
-        ({"engine": "annoy"}, "engine must be one of"),
+        ({"weights": "cubic"}, "weights must be one of"),
+        ({"weights": "distance"}, "'distance' is for metric='euclidean'"),
+        ({"engine": "annoy"}, "engine must be one of 'torch'"),
+        ({"engine": InvertedLists(4)}, "nlist=4 lists .* between 1 and 3"),
+        ({"engine": InvertedLists(2, 0)}, "nprobe must be at least 1, got 0"),
+        ({"engine": NeighbourGraph(1)}, "M must be at least 2, got 1"),
+        ({"engine": NeighbourGraph(ef_search=0)}, "at least 1, got 100 and 0"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"temperatures": [0.1, -1.0]}, "temperature must be positive, got -1"),
         ({"engine": "faiss", "device": "cuda"}, "faiss"),
         ({"device": "tpu"}, "device must be"),
     ],
@@ -266,3 +251,97 @@ def test_rows_that_are_not_finite_are_named():
     X[[1, 4], 2] = np.nan
     with pytest.raises(InvalidInputError, match=r"2 of 5 rows .* rows 1, 4"):
         KNNProbe(1).fit(X, np.arange(5))
+
+
+@pytest.mark.parametrize("k", [1.5, "all"])
+def test_k_is_a_whole_number(k):
+    with pytest.raises(InvalidInputError, match="must be a whole number between 1 and 5"):
+        KNNProbe(k).fit(np.eye(5), np.arange(5))
+
+
+def test_no_queries_are_one_clear_error(split):
+    X, y, _, _ = split
+    with pytest.raises(ValueError, match="0 sample"):
+        KNNProbe().fit(X, y).predict(X[:0])
+
+
+# Votes
+
+
+def test_a_grid_over_temperatures_too(split):
+    X, y, queries, _ = split
+    ks, temperatures = [10, 1, 50], [0.2, 0.02]
+    grid = KNNProbe().fit(X, y).predict_proba_grid(queries, ks, temperatures)
+    assert grid.shape == (3, 2, len(queries), 10)
+    for i, k in enumerate(ks):
+        for j, temperature in enumerate(temperatures):
+            alone = KNNProbe(k, temperature=temperature).fit(X, y).predict_proba(queries)
+            np.testing.assert_allclose(grid[i, j], alone, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_votes_by_distance_are_those_of_scikit_learn(split, engine):
+    X, y, queries, _ = split
+    queries = np.r_[queries[:300], X[:20]]  # twenty of them at distance 0
+    probe = KNNProbe(15, metric="euclidean", weights="distance", engine=engine).fit(X, y)
+    model = KNeighborsClassifier(15, weights="distance", algorithm="kd_tree").fit(X, y)
+    np.testing.assert_allclose(
+        probe.predict_proba(queries), model.predict_proba(queries), atol=1e-5
+    )
+    np.testing.assert_array_equal(probe.predict(queries), model.predict(queries))
+    np.testing.assert_array_equal(probe.kneighbors(X[:20], 1)[1], 0.0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_small_distances_keep_their_digits(engine):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 32)).astype(np.float32)
+    queries = X[:100] + 1e-4 * rng.normal(size=(100, 32)).astype(np.float32)
+    probe = KNNProbe(3, metric="euclidean", engine=engine).fit(X, np.arange(500) % 3)
+    true = np.linalg.norm(queries.astype(np.float64) - X[:100], axis=1)
+    nearest, similarities = probe.kneighbors(queries)
+    np.testing.assert_array_equal(nearest[:, 0], np.arange(100))
+    np.testing.assert_allclose(-similarities[:, 0], true, rtol=1e-2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_one_column(engine, metric):
+    X, y = np.array([[1.0], [2.0], [-3.0], [4.0]]), np.array([0, 1, 2, 3])
+    probe = KNNProbe(2, metric=metric, engine=engine).fit(X, y)
+    neighbours = probe.kneighbors([[3.2], [-1.0]])[0]
+    expected = [[0, 1], [2, 0]] if metric == "cosine" else [[3, 1], [0, 2]]
+    np.testing.assert_array_equal(neighbours, expected)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 1000),
+    n=st.integers(2, 300),
+    d=st.integers(1, 130),
+    q=st.integers(1, 80),
+    metric=st.sampled_from(["cosine", "euclidean"]),
+)
+def test_copies_tie_wherever_they_are(seed, n, d, q, metric):
+    """Products in float32 must not tell two copies of a row apart."""
+    rng = np.random.default_rng(seed)
+    few = rng.normal(size=(max(n // 10, 1), d))
+    which = rng.integers(len(few), size=n)
+    probe = KNNProbe(n, metric=metric).fit(few[which], np.zeros(n, int))
+    neighbours, similarities = probe.kneighbors(rng.normal(size=(q, d)))
+    same = which[neighbours[:, 1:]] == which[neighbours[:, :-1]]
+    assert (similarities[:, 1:] == similarities[:, :-1])[same].all()
+    assert (np.diff(neighbours, axis=1) > 0)[same].all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_cuda_finds_what_the_cpu_does(split, metric, streamed):
+    X, y, queries, _ = split
+    cpu = KNNProbe(50, metric=metric).fit(X, y)
+    ceiling = cpu._search.budget.least if streamed else None
+    cuda = KNNProbe(50, metric=metric, device="cuda", max_memory=ceiling).fit(X, y)
+    np.testing.assert_allclose(cuda.predict_proba(queries), cpu.predict_proba(queries), atol=1e-4)
+    np.testing.assert_array_equal(cuda.predict(queries), cpu.predict(queries))
+    np.testing.assert_allclose(cuda.leave_one_out(), cpu.leave_one_out(), atol=1e-4)
