@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -122,10 +122,8 @@ def peers() -> dict[str, Peer]:
 def run(peer: Peer, problem: Problem, *, budget: float) -> Trajectory:
     """Run a peer until it stops or its CPU seconds are used up."""
     trajectory = Trajectory(budget)
-    try:
+    with suppress(OutOfTimeError):
         peer(problem, trajectory)
-    except OutOfTimeError:
-        pass
     return trajectory
 
 
