@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 
 from featstore.bootstrap import Statistic
 from featstore.predictions import Predictions
-from featstore.ranking import Ranking
+from featstore.ranking import Interpolation, Ranking
+from featstore.thresholds import HALF, Thresholds
 
 TOP_K = 5
-THRESHOLD = 0.5
 
 _RANK_BLOCK_VALUES = 1 << 22
 
@@ -149,8 +149,23 @@ def single_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
     return tuple(names), statistic
 
 
-def multi_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
-    """Prepare mAP, micro mAP and macro and micro F1 at a probability of 0.5.
+def multi_label(
+    predictions: Predictions,
+    *,
+    thresholds: Thresholds | None = None,
+    eleven_points: bool = False,
+) -> tuple[tuple[str, ...], Statistic]:
+    """Prepare mAP, micro mAP, and macro and micro F1 at 0.5 and at chosen thresholds.
+
+    Parameters
+    ----------
+    predictions
+        Of one run.
+    thresholds
+        Adds ``macro_f1_tuned``, with a threshold per class, and ``micro_f1_tuned``, with a common
+        one.
+    eleven_points
+        Adds ``mAP_11``, with PASCAL VOC 2007's interpolation.
 
     Returns
     -------
@@ -162,27 +177,48 @@ def multi_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
     truth, scores = predictions.truth.astype(bool), predictions.scores
     per_class = class_average_precision(predictions)
     pooled = Ranking.from_scores(scores.ravel(), truth.ravel(), repeats=predictions.n_classes)
-    called = scores >= THRESHOLD
-    support_of, called_of, correct_of = (
-        csr_array(table.T, dtype=np.float32) for table in (truth, called, truth & called)
-    )
+    half = _Calls(scores >= HALF, truth)
+    parts: dict[str, Statistic] = {"mAP": lambda weights: mean_defined(per_class(weights))}
+    if eleven_points:
+        per_class_11 = class_average_precision(predictions, interpolation="11-points")
+        parts["mAP_11"] = lambda weights: mean_defined(per_class_11(weights))
+    parts |= {
+        "micro_mAP": pooled.average_precision,
+        "macro_f1": half.macro_f1,
+        "micro_f1": half.micro_f1,
+    }
+    if thresholds is not None:
+        parts["macro_f1_tuned"] = _Calls(thresholds.called(scores), truth).macro_f1
+        parts["micro_f1_tuned"] = _Calls(thresholds.called(scores, common=True), truth).micro_f1
 
     def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        counts = [of @ weights for of in (correct_of, support_of, called_of)]  # (c, b) each
-        pooled_counts = [count.sum(axis=0, dtype=np.float64)[None] for count in counts]
-        return np.stack(
-            [
-                mean_defined(per_class(weights)),
-                pooled.average_precision(weights),
-                mean_f1(*counts),
-                mean_f1(*pooled_counts),
-            ]
-        )
+        return np.stack([part(weights) for part in parts.values()])
 
-    return ("mAP", "micro_mAP", "macro_f1", "micro_f1"), statistic
+    return tuple(parts), statistic
 
 
-def class_average_precision(predictions: Predictions) -> Statistic:
+class _Calls:
+    """Which classes each row was called, and which of them rightly, for any weights of the rows."""
+
+    def __init__(self, called: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
+        self._tables = [
+            csr_array(table.T, dtype=np.float32) for table in (truth & called, truth, called)
+        ]
+
+    def macro_f1(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        return mean_f1(*self._counts(weights))
+
+    def micro_f1(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        counts = self._counts(weights)
+        return mean_f1(*(count.sum(axis=0, dtype=np.float64)[None] for count in counts))
+
+    def _counts(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [np.asarray(table @ weights) for table in self._tables]  # (c, b) each
+
+
+def class_average_precision(
+    predictions: Predictions, *, interpolation: Interpolation = "all-points"
+) -> Statistic:
     """Prepare the average precision of each class: row weights (n, b) to values (c, b)."""
     rankings = [
         Ranking.from_scores(scores, positive)
@@ -192,7 +228,12 @@ def class_average_precision(predictions: Predictions) -> Statistic:
     ]
 
     def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.stack([ranking.average_precision(weights) for ranking in rankings])
+        return np.stack(
+            [
+                ranking.average_precision(weights, interpolation=interpolation)
+                for ranking in rankings
+            ]
+        )
 
     return statistic
 

@@ -10,7 +10,7 @@ from featstore.run import ProbeRun, RunConfig
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
     lambda config: config.preset,
     lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
-    lambda config: "fixed" if config.selected_on == "fixed" else f"chosen on {config.selected_on}",
+    lambda config: config.how_chosen,
     lambda config: f"{config.parameter} = {config.value:g}",
     lambda config: f"{config.n_train:,} training rows",
     lambda config: f"seed {config.seed}",
