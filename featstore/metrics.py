@@ -23,6 +23,8 @@ from featstore.weighted import (
     true_ranks,
 )
 
+_MULTI_LABEL: tuple[str, ...] = ("mAP", "mAP_11", "micro_mAP", "macro_f1", "micro_f1")
+
 
 def top_k_accuracy(scores: NDArray[np.floating], truth: NDArray[np.integer], k: int) -> float:
     """Share of rows whose class is among the k best scores.
@@ -232,9 +234,9 @@ def evaluate_metrics(
     """
     check_predictions(predictions)
     if predictions.multilabel:
-        names, statistic = multi_label(
-            predictions, thresholds=thresholds, eleven_points=eleven_points
-        )
+        names = tuple(name for name in _MULTI_LABEL if name != "mAP_11" or eleven_points)
+        names += ("macro_f1_tuned", "micro_f1_tuned") if thresholds is not None else ()
+        statistic = multi_label(predictions, names, thresholds=thresholds)
     else:
         names, statistic = single_label(predictions)
     values, samples = bootstrap(statistic, len(predictions), n_boot=n_boot, seed=seed)
@@ -277,17 +279,18 @@ def metric_with_error(
     if metric == "top1" and not predictions.multilabel:
         share = float((predictions.predicted == predictions.truth).mean())
         return share, float(np.sqrt(share * (1 - share) / len(predictions)))
-    if predictions.multilabel:
-        names, statistic = multi_label(predictions, eleven_points=metric == "mAP_11")
-    else:
-        names, statistic = single_label(predictions)
-    if metric not in names:
+    known = _MULTI_LABEL
+    if not predictions.multilabel:
+        known, every = single_label(predictions)
+    if metric not in known:
         kind = "multi" if predictions.multilabel else "single"
         raise InvalidInputError(
-            f"there is no metric {metric!r} for {kind}-label targets. {did_you_mean(metric, names)}"
+            f"there is no metric {metric!r} for {kind}-label targets. {did_you_mean(metric, known)}"
         )
-    values, samples = bootstrap(statistic, len(predictions), n_boot=n_boot, seed=seed)
-    which = names.index(metric)
+    which = known.index(metric)
+    if predictions.multilabel:
+        every, which = multi_label(predictions, [metric]), 0
+    values, samples = bootstrap(every, len(predictions), n_boot=n_boot, seed=seed)
     drawn = samples[which][~np.isnan(samples[which])]
     return float(values[which]), float(drawn.std(ddof=1)) if drawn.size > 1 else float("nan")
 

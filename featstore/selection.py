@@ -160,7 +160,14 @@ class Selection:
             for trial in trials
         ]
         folds = [
-            (fold.repeat, fold.fold, trial.value, float(fold.rows), fold.score, trial.value == value)
+            (
+                fold.repeat,
+                fold.fold,
+                trial.value,
+                float(fold.rows),
+                fold.score,
+                trial.value == value,
+            )
             for trial in trials
             for fold in trial.folds
         ]

@@ -6,6 +6,8 @@ of it called it); with weights the counts become sparse products, one for a bloc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -150,51 +152,47 @@ def single_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
 
 
 def multi_label(
-    predictions: Predictions,
-    *,
-    thresholds: Thresholds | None = None,
-    eleven_points: bool = False,
-) -> tuple[tuple[str, ...], Statistic]:
-    """Prepare mAP, micro mAP, and macro and micro F1 at 0.5 and at chosen thresholds.
+    predictions: Predictions, names: Sequence[str], *, thresholds: Thresholds | None = None
+) -> Statistic:
+    """Prepare metrics of multi-label predictions.
 
     Parameters
     ----------
     predictions
         Of one run.
+    names
+        mAP; mAP_11, with PASCAL VOC 2007's interpolation; micro_mAP; macro_f1 and micro_f1 at 0.5;
+        macro_f1_tuned, with a threshold per class, and micro_f1_tuned, with a common one.
     thresholds
-        Adds ``macro_f1_tuned``, with a threshold per class, and ``micro_f1_tuned``, with a common
-        one.
-    eleven_points
-        Adds ``mAP_11``, with PASCAL VOC 2007's interpolation.
+        For the tuned ones.
 
     Returns
     -------
-    names
-        Of the m metrics.
     statistic
         Row weights (n, b) to values (m, b).
     """
-    truth, scores = predictions.truth.astype(bool), predictions.scores
-    per_class = class_average_precision(predictions)
-    pooled = Ranking.from_scores(scores.ravel(), truth.ravel(), repeats=predictions.n_classes)
-    half = _Calls(scores >= HALF, truth)
-    parts: dict[str, Statistic] = {"mAP": lambda weights: mean_defined(per_class(weights))}
-    if eleven_points:
-        per_class_11 = class_average_precision(predictions, interpolation="11-points")
-        parts["mAP_11"] = lambda weights: mean_defined(per_class_11(weights))
-    parts |= {
-        "micro_mAP": pooled.average_precision,
-        "macro_f1": half.macro_f1,
-        "micro_f1": half.micro_f1,
-    }
-    if thresholds is not None:
-        parts["macro_f1_tuned"] = _Calls(thresholds.called(scores), truth).macro_f1
-        parts["micro_f1_tuned"] = _Calls(thresholds.called(scores, common=True), truth).micro_f1
+    parts = [_multi_label_part(name, predictions, thresholds) for name in names]
+    return lambda weights: np.stack([part(weights) for part in parts])
 
-    def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.stack([part(weights) for part in parts.values()])
 
-    return tuple(parts), statistic
+def _multi_label_part(
+    name: str, predictions: Predictions, thresholds: Thresholds | None
+) -> Statistic:
+    """Prepare one metric: row weights (n, b) to values (b,)."""
+    scores, truth = predictions.scores, predictions.truth.astype(bool)
+    if name in ("mAP", "mAP_11"):
+        points: Interpolation = "all-points" if name == "mAP" else "11-points"
+        per_class = class_average_precision(predictions, interpolation=points)
+        return lambda weights: mean_defined(per_class(weights))
+    if name == "micro_mAP":
+        ranking = Ranking.from_scores(scores.ravel(), truth.ravel(), repeats=predictions.n_classes)
+        return ranking.average_precision
+    average, _, tuned = name.partition("_f1")
+    if tuned and thresholds is not None:
+        calls = _Calls(thresholds.called(scores, common=average == "micro"), truth)
+    else:
+        calls = _Calls(scores >= HALF, truth)
+    return calls.macro_f1 if average == "macro" else calls.micro_f1
 
 
 class _Calls:

@@ -128,7 +128,7 @@ def test_reported_rows_change_nothing_that_is_chosen(tmp_path: Path, select: Any
         )
         fill(made, "pixels", pixels)
         runs.append(
-            fs.probe(made, "pixels", probe="ridge", select=select, folds=3, n_boot=0, save=False)
+            fs.probe(made, "pixels", probe="lda", select=select, folds=3, n_boot=0, save=False)
         )
     a, b = runs
     assert a.thresholds is not None
@@ -196,13 +196,13 @@ def test_folds_are_of_training_and_validation_rows_together(tmp_path: Path) -> N
 
 
 def test_halving_gives_most_values_few_rows(store: FeatureStore) -> None:
-    run = fs.probe(store, "pca", preset="dinov2-logreg", search="halving", n_boot=0, save=False)
+    run = fs.probe(store, "pca", probe="ridge", search="halving", n_boot=0, save=False)
     tried = run.selection.groupby("rows")["value"].count()
-    assert tried.tolist() == [45, 15, 5]
-    assert tried.index[-1] == 900
-    assert tried.index[0] == pytest.approx(100, abs=1)
-    assert run.selection.loc[run.selection["chosen"], "rows"].tolist() == [900]
-    grid = fs.probe(store, "pca", preset="dinov2-logreg", n_boot=0, save=False)
+    assert tried.tolist() == [29, 10, 4]
+    assert tried.index[-1] == 800
+    assert tried.index[0] == pytest.approx(800 / 9, abs=1)
+    assert run.selection.loc[run.selection["chosen"], "rows"].tolist() == [800]
+    grid = fs.probe(store, "pca", probe="ridge", n_boot=0, save=False)
     assert abs(run.accuracy - grid.accuracy) < 0.01
     with pytest.raises(InvalidInputError, match="k counts training rows"):
         fs.probe(store, "pca", probe="knn", search="halving")

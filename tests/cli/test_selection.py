@@ -90,7 +90,16 @@ def test_report_shows_curves_and_repeats_the_choice(store: Path, tmp_path: Path)
     run("probe", store, *options, "--repeats", "2", "--rule", "one-se", "--name", "folded")
     nested = ["--features", "pca", "--probe", "lda", "--select", "nested", "--folds", "3"]
     run("probe", store, *nested, "--name", "outer")
-    halved = ["--features", "pca", "--probe", "ridge", "--search", "halving", "--metric", "macro_f1"]
+    halved = [
+        "--features",
+        "pca",
+        "--probe",
+        "ridge",
+        "--search",
+        "halving",
+        "--metric",
+        "macro_f1",
+    ]
     run("probe", store, *halved, "--name", "halved")
     names = ["folded", "outer", "halved"]
     run("report", store, "-o", tmp_path / "r.html", *[w for n in names for w in ("--run", n)])
