@@ -196,7 +196,10 @@ def _show(run: Any) -> None:
         )
     )
     if config.nested and len(run.fold_scores):
-        click.echo(f"the outer folds chose {config.parameter} = {_outer_choices(run)}")
+        click.echo(
+            f"the outer folds chose {config.parameter} = {_outer_choices(run)}; the stored head, "
+            f"of all rows, has {config.value:g}"
+        )
     if run.thresholds is not None:
         each, common = run.thresholds.per_class, run.thresholds.common
         click.echo(
