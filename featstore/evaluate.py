@@ -19,10 +19,11 @@ from featstore.metrics import evaluate_metrics
 from featstore.presets import MultiLabelMetric, SingleLabelMetric
 from featstore.procedure import carry_out
 from featstore.protocol import chosen_metric, chosen_preset, make_estimator
-from featstore.run import Head, ProbeRun, RunConfig
+from featstore.run import Head, ProbeRun
+from featstore.run_config import RunConfig
 from featstore.scaling import BlockScaling, ScalingKind
 from featstore.search import SearchKind
-from featstore.selection import Rule, SelectBy, SelectionPlan
+from featstore.selection_plan import Rule, SelectBy, SelectionPlan
 from featstore.spec import digest
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore, checked_name

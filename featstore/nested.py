@@ -14,7 +14,8 @@ from featstore.groups import Groups
 from featstore.learner import Learner
 from featstore.parts import Part
 from featstore.predictions import Predictions
-from featstore.selection import SelectionPlan, choose_thresholds, select_value
+from featstore.selection import choose_thresholds, select_value
+from featstore.selection_plan import SelectionPlan
 from featstore.store import FeatureStore
 from featstore.thresholds import Thresholds
 

@@ -14,7 +14,8 @@ from featstore.learner import Learner
 from featstore.nested import NestedPredictions, nested_predictions
 from featstore.predictions import Predictions
 from featstore.scaling import BlockScaling
-from featstore.selection import Selection, SelectionPlan, choose_thresholds, select_value
+from featstore.selection import Selection, choose_thresholds, select_value
+from featstore.selection_plan import SelectionPlan
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore
 from featstore.thresholds import Thresholds

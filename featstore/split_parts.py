@@ -71,8 +71,8 @@ class SplitParts:
             Names.  By default ``test`` is reported on, or ``val`` in stores without a test split;
             ``val`` chooses unless it is reported on.
         by
-            What chooses, see `featstore.selection.SelectionPlan`.  Folds are of the training and
-            the validation split together; nested ones are also what is reported on.
+            What chooses, see `featstore.selection_plan.SelectionPlan`.  Folds are of the training
+            and the validation split together; nested ones are also what is reported on.
 
         Raises
         ------

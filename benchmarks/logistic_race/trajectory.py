@@ -65,5 +65,7 @@ class Trajectory:
             return None
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if objective(self.thetas[middle]) <= value else (middle + 1, high)
+            low, high = (
+                (low, middle) if objective(self.thetas[middle]) <= value else (middle + 1, high)
+            )
         return high

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featstore.presets import PRESETS, Preset
-from featstore.run import RunConfig
+from featstore.run_config import RunConfig
 from featstore.store import FeatureStore
 
 

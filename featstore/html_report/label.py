@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from featstore.run import ProbeRun, RunConfig
+from featstore.run import ProbeRun
+from featstore.run_config import RunConfig
 
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
     lambda config: config.preset,

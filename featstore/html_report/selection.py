@@ -9,7 +9,7 @@ from featstore.html_report.board import Board, Entry
 from featstore.html_report.figure import Figure, figure
 from featstore.plots.canvas import axes
 from featstore.presets import PRESETS
-from featstore.run import RunConfig
+from featstore.run_config import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
