@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from featstore.cli.output import (
     records,
     with_interval,
 )
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, SharedGroupsWarning
 from featstore.registry import PROBES
 
 #: Ratio of scales from which on the smaller of two fused blocks hardly counts.
@@ -49,6 +50,40 @@ _DROWNING = 5
 @click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
 @click.option("--test", help="Split to report on [default: test, else val].")
 @click.option(
+    "--select",
+    type=click.Choice(["val", "kfold", "nested"]),
+    help="Choose on validation rows, on folds of train, or on folds within outer folds, which are "
+    "then reported on [default: the preset's, mostly val].",
+)
+@click.option("--folds", type=int, help="Of kfold and nested [default: the preset's, mostly 5].")
+@click.option(
+    "--repeats", type=int, default=1, show_default=True, help="Draws of the share or the folds."
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["best", "one-se"]),
+    help="The best value, or the most regularised within one standard error [default: the "
+    "preset's, mostly best].",
+)
+@click.option(
+    "--search",
+    type=click.Choice(["grid", "bisect", "halving"]),
+    help="All values; more around the best; or ever fewer on ever more rows [default: the "
+    "preset's, mostly grid].",
+)
+@click.option("--metric", help="What the choice maximises [default: the preset's: top1 or mAP].")
+@click.option(
+    "--groups",
+    metavar="COLUMN",
+    help="Label column (patient, site) whose classes stay on one side of every division.",
+)
+@click.option(
+    "--thresholds/--no-thresholds",
+    default=True,
+    show_default=True,
+    help="Also report F1 at thresholds chosen on validation rows (multi-label).",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
@@ -66,14 +101,15 @@ def command(
 ) -> None:
     """Fit a probe on stored features, evaluate it, and store its predictions.
 
-    The probe's hyper-parameter (C, k, …) is chosen on validation rows, never on the reported
-    ones; the probe is then fitted again on training and validation rows together. Intervals are
-    95 % bootstrap intervals over the test rows.
+    The probe's hyper-parameter (C, k, …) is chosen on validation rows or by cross-validation,
+    never on the reported rows; the probe is then fitted again on training and validation rows
+    together. Intervals are 95 % bootstrap intervals over the test rows.
 
     \b
     featstore probe birds.zarr --features resnet50
     featstore probe birds.zarr --fuse resnet50,dinov2 --scaling standardise
     featstore probe birds.zarr --features dinov2 --preset dinov2-knn
+    featstore probe scans.zarr --features uni --select kfold --rule one-se --groups patient
     """
     from featstore.evaluate import probe
     from featstore.scaling import block_scales
@@ -86,7 +122,9 @@ def command(
         raise InvalidInputError(
             f"one --name for {len(choices)} runs; choose a feature with --features or --fuse"
         )
-    runs = [probe(opened, names, **options) for names in choices]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SharedGroupsWarning)  # said below, from the run
+        runs = [probe(opened, names, **options) for names in choices]
     if as_json:
         documents = [
             {
@@ -95,6 +133,9 @@ def command(
                 "metrics": records(run.metrics),
                 "certificate": run.certificate,
                 "selected_on_test": run.config.selected_on_test,
+                "selection": records(run.selection),
+                "fold_scores": records(run.fold_scores),
+                "thresholds": _thresholds(run),
                 "classes_without_training_rows": _unseen(run),
             }
             for run in runs
@@ -147,13 +188,33 @@ def _show(run: Any) -> None:
     )
     click.echo(
         f"{' + '.join(config.features)} ({config.dim} dimensions) → {config.target}; "
-        f"{config.probe}, {config.parameter} = {config.value:g} ({_how_chosen(config)}); "
-        f"{config.n_train} rows trained on, {config.n_test} tested on"
+        f"{config.probe}, {config.parameter} = {config.value:g} ({config.how_chosen}); "
+        + (
+            f"{config.n_test} rows, each predicted by a probe of the other {config.folds - 1} folds"
+            if config.nested
+            else f"{config.n_train} rows trained on, {config.n_test} tested on"
+        )
     )
+    if config.nested and len(run.fold_scores):
+        click.echo(
+            f"the outer folds chose {config.parameter} = {_outer_choices(run)}; the stored head, "
+            f"of all rows, has {config.value:g}"
+        )
+    if run.thresholds is not None:
+        each, common = run.thresholds.per_class, run.thresholds.common
+        click.echo(
+            f"thresholds of the tuned F1, chosen on {config.thresholds_on}: {each.min():.2g} … "
+            f"{each.max():.2g} by class, {common.mean():.2g} for all"
+        )
     if run.certificate:
         click.echo(_in_words(run.certificate))
     if config.selected_on_test:
         echo_note(f"{config.parameter} was selected on the reported rows: the number is optimistic")
+    if config.shared_groups:
+        echo_note(
+            f"{config.shared_groups} classes of {config.groups} have rows in training and in test: "
+            "a result on new ones may be lower"
+        )
     values = run.selection["value"]
     if len(values) > 1 and config.value in (values.min(), values.max()):
         echo_note(
@@ -210,5 +271,21 @@ def _search_in_words(certificate: Mapping[str, Any]) -> str:
     )
 
 
-def _how_chosen(config: Any) -> str:
-    return "fixed" if config.selected_on == "fixed" else f"chosen on {config.selected_on}"
+def _outer_choices(run: Any) -> str:
+    """Say which values the outer folds chose, and how many of them each."""
+    scores = run.fold_scores
+    outer = scores[(scores["outer"] > 0) & scores["chosen"]].drop_duplicates(["outer", "value"])
+    counts = outer["value"].value_counts().sort_index()
+    return ", ".join(f"{value:g} ({count} of {len(outer)})" for value, count in counts.items())
+
+
+def _thresholds(run: Any) -> dict[str, Any] | None:
+    """Thresholds for a JSON document: a list for each outer fold of a nested run, or one."""
+    if run.thresholds is None:
+        return None
+    return {
+        "chosen_on": run.config.thresholds_on,
+        "classes": run.predictions.classes,
+        "per_class": run.thresholds.per_class.tolist(),
+        "common": run.thresholds.common.tolist(),
+    }

@@ -50,6 +50,10 @@ class MemoryCeilingError(FeatstoreError, MemoryError):
     """The values asked for are larger than the ceiling that was set."""
 
 
+class SharedGroupsWarning(UserWarning):
+    """Rows of one group are on both sides of a division."""
+
+
 class UnreadableImageError(FeatstoreError, OSError):
     """An image file cannot be decoded."""
 

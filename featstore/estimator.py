@@ -19,6 +19,8 @@ class Estimator(Protocol):
       names rows that are not finite;
     - ``ties = "larger"``: of values with equal scores the larger one is taken, as the stronger
       regularisation; ``"smaller"`` by default;
+    - ``stronger = "smaller"`` or ``"larger"``: which values of the parameter regularise more, for
+      the one-standard-error rule; a parameter without it (a learning rate) has no such order;
     - ``counts_rows = True``: the parameter counts training rows, and cannot exceed their number;
     - once fitted, ``chosen_by_``: the rule by which it settled on a value of the parameter on the
       training rows, such as ``"leave-one-out"``; the value is then in the attribute called like

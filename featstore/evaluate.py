@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from featstore.errors import InvalidInputError
-from featstore.estimator import Estimator
+from featstore.errors import InvalidInputError, SharedGroupsWarning
+from featstore.groups import Groups
 from featstore.history import environment, record
+from featstore.learner import Learner
 from featstore.metrics import evaluate_metrics
-from featstore.parts import Part, draw_validation, joined, labelled_part, rows_of
-from featstore.predictions import Predictions
-from featstore.presets import DEFAULT_PRESETS, PRESETS, Preset, preset
-from featstore.registry import probe as probe_class
-from featstore.registry import probes
-from featstore.run import Head, ProbeRun, RunConfig
-from featstore.samples import Target
-from featstore.scaled import ScaledView
+from featstore.presets import MultiLabelMetric, SingleLabelMetric
+from featstore.procedure import carry_out
+from featstore.protocol import chosen_metric, chosen_preset, make_estimator
+from featstore.run import Head, ProbeRun
+from featstore.run_config import RunConfig
 from featstore.scaling import BlockScaling, ScalingKind
-from featstore.search import Trial, best_trial, search
+from featstore.search import SearchKind
+from featstore.selection_plan import Rule, SelectBy, SelectionPlan
 from featstore.spec import digest
+from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore, checked_name
-from featstore.view import View
 
 _NAME_LENGTH = 120
 
@@ -46,6 +43,14 @@ def probe(
     train: str = "train",
     val: str | None = None,
     test: str | None = None,
+    select: SelectBy | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    rule: Rule | None = None,
+    search: SearchKind | None = None,
+    metric: SingleLabelMetric | MultiLabelMetric | None = None,
+    groups: str | None = None,
+    thresholds: bool = True,
     seed: int = 0,
     device: str = "cpu",
     engine: Literal["torch", "faiss", "faiss-ivf", "faiss-hnsw"] = "torch",
@@ -56,8 +61,8 @@ def probe(
     """Fit a probe on stored features and evaluate it.
 
     The hyper-parameter is chosen on validation rows (the store's validation split, else a
-    stratified share of the training rows), and the probe is then fitted again on training and
-    validation rows together.
+    stratified share of the training rows) or by cross-validation, and the probe is then fitted
+    again on training and validation rows together.
 
     Parameters
     ----------
@@ -78,6 +83,28 @@ def probe(
         Per-block scaling, learned on training rows.
     train, val, test
         Splits.  By default ``test`` is reported on, or ``val`` in stores without a test split.
+    select
+        ``"val"``: validation rows choose.  ``"kfold"``: the mean over stratified folds of the
+        training rows (and of the validation split, if there is one).  ``"nested"``: outer folds of
+        these rows are reported on, each after inner folds of the others have chosen; `test` is not
+        touched, and the head of the run is fitted to all rows.  The preset's by default.
+    folds
+        Of ``"kfold"`` and ``"nested"``; 5 by default.
+    repeats
+        Draws of the validation share or of the folds, over which scores are averaged.
+    rule
+        ``"best"``, or ``"one-se"``: the most regularised value within one standard error of the
+        best.
+    search
+        ``"grid"``, ``"bisect"`` or ``"halving"``; see `featstore.search.search`.
+    metric
+        What the choice maximises: top1, mean_per_class or macro_f1; mAP, mAP_11 or micro_mAP.
+    groups
+        A label column whose classes are groups (patients, sites) that never come to both sides of
+        a division.
+    thresholds
+        Whether F1 is also reported at thresholds that maximise it on the rows that choose (for
+        multi-label targets; one more fit for each division).
     seed
         Of the validation draw, of the bootstrap, and of probes that draw.
     device
@@ -95,106 +122,107 @@ def probe(
     Returns
     -------
     run
-        With scores of every test row.
+        With scores of every reported row.
 
     Raises
     ------
     FeatureNotFoundError, NotSealedError
         If a feature, target or split is not there or not finished.
     InvalidInputError
-        If the rows cannot train or test a probe, or features hold NaN.
+        If the rows cannot train or test a probe, features hold NaN, or arguments do not fit each
+        other.
+
+    Warns
+    -----
+    SharedGroupsWarning
+        If groups have rows in training and in the split that chooses or is reported on.
     """
     if not isinstance(store, FeatureStore):
         store = FeatureStore.open(store)
-    protocol = _protocol(probe, preset, value)
+    protocol = chosen_preset(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
     target_name, labels = store.target(target)
     if name is not None:
         _check_free(store, checked_name(name), tuple(names), target_name, protocol.name)
-    test_split, val_split = _splits(store, train, val, test)
-    train_part = labelled_part(store, names, labels, train)
-    test_part = labelled_part(store, names, labels, test_split)
-    val_part = labelled_part(store, names, labels, val_split) if val_split else None
-
-    estimator = _estimator(protocol, device=device, engine=engine, seed=seed)
-    trials: list[Trial] = []
-    chosen = protocol.values[0] if protocol.values else None
-    selected_on = "fixed"
-    if len(protocol.values) > 1:
-        if val_part is None:
-            fit_part, choose_part = _divided(store, names, train_part, protocol, seed)
-            selected_on = f"{protocol.val_fraction:.0%} of {train}"
-        else:
-            fit_part, choose_part, selected_on = train_part, val_part, str(val_split)
-        trials = _select(estimator, protocol, labels, fit_part, choose_part, scaling)
-        chosen = best_trial(trials, ties=_ties(estimator)).value
-
-    train_split = train
-    if val_part is not None and val_split != test_split:
-        train_part = joined(store, names, [train_part, val_part])
-        train_split = f"{train}+{val_split}"
-    blocks = BlockScaling.fit(train_part.view, scaling)
-    if chosen is not None:
-        estimator.set_params(**{estimator.parameter: estimator.parameter_type(chosen)})
-    estimator.fit(_matrix(estimator, blocks, train_part.view), train_part.labels)
-    if chosen is None:
-        chosen, rule = _own_choice(estimator)
-        selected_on = f"{train_split}, {rule}" if rule else "fixed"
-    predictions = _predict(estimator, blocks, labels, train_part, test_part)
+    plan = SelectionPlan(
+        by=select or protocol.select,
+        folds=protocol.folds if folds is None else folds,
+        repeats=repeats,
+        rule=rule or protocol.rule,
+        search=search or protocol.search,
+        metric=chosen_metric(protocol, labels, metric),
+        val_fraction=protocol.val_fraction,
+        seed=seed,
+    )
+    together = None if groups is None else Groups.of(store, groups, target=target_name)
+    parts = SplitParts.of(
+        store,
+        names,
+        labels,
+        train=train,
+        val=val,
+        test=test,
+        by=plan.by,
+    )
+    shared_groups = _warn_of_shared_groups(parts, together)
+    estimator = make_estimator(protocol, device=device, engine=engine, seed=seed)
+    outcome = carry_out(
+        store,
+        Learner(estimator, labels, scaling),
+        protocol.values,
+        parts,
+        plan,
+        groups=together,
+        thresholds=thresholds and labels.kind == "multi",
+    )
     config = RunConfig(
         features=tuple(names),
-        spec_digests=tuple(block.spec.digest for block in train_part.view.blocks),
-        dims=tuple(block.shape[1] for block in train_part.view.blocks),
+        spec_digests=tuple(block.spec.digest for block in parts.train.view.blocks),
+        dims=tuple(block.shape[1] for block in parts.train.view.blocks),
         target=target_name,
         probe=protocol.probe,
         preset=protocol.name,
         parameter=estimator.parameter,
-        value=chosen,
-        selected_on=selected_on,
+        value=outcome.value,
+        selected_on=outcome.selected_on,
         scaling=scaling,
-        train_split=train_split,
-        test_split=test_split,
-        n_train=len(train_part.labels),
-        n_test=len(test_part.labels),
+        train_split=parts.refit_name,
+        test_split=parts.test_name,
+        n_train=len(parts.refit),
+        n_test=len(outcome.predictions),
         seed=seed,
+        select=plan.by,
+        folds=0 if plan.by == "val" else plan.folds,
+        repeats=plan.repeats,
+        rule=plan.rule,
+        search=plan.search,
+        metric=plan.metric,
+        groups=groups,
+        shared_groups=shared_groups,
+        thresholds_on=outcome.thresholds_on,
     )
     run = ProbeRun(
         name=name or _run_name(config),
         config=config,
-        predictions=predictions,
-        metrics=evaluate_metrics(predictions, n_boot=n_boot, seed=seed),
-        selection=_selection_frame(trials, chosen),
+        predictions=outcome.predictions,
+        metrics=evaluate_metrics(
+            outcome.predictions,
+            thresholds=outcome.thresholds,
+            eleven_points=plan.metric == "mAP_11",
+            n_boot=n_boot,
+            seed=seed,
+        ),
+        selection=outcome.curve,
         certificate=_certificate(estimator),
-        head=_head(estimator, blocks),
+        head=_head(estimator, outcome.blocks),
         provenance=environment(),
+        fold_scores=outcome.fold_scores,
+        thresholds=outcome.thresholds,
     )
     if save:
         store.save_run(run)
         record(store.folder, "probe", run=run.name)
     return run
-
-
-def _protocol(probe: str | None, name: str | None, value: float | None) -> Preset:
-    if name is None:
-        probe = probe or "logistic"
-        probe_class(probe)  # says which probes there are
-        name = DEFAULT_PRESETS.get(probe, probe)
-    if name in probes() and name not in PRESETS:
-        chosen = Preset(name, name, (), "the defaults of a plugin")
-    else:
-        chosen = preset(name)
-    if probe is not None and probe != chosen.probe:
-        raise InvalidInputError(
-            f"preset {name!r} is a {chosen.probe} protocol; it cannot run with the probe {probe!r}"
-        )
-    if value is None:
-        return chosen
-    estimator = probe_class(chosen.probe)
-    if not 0 <= value < math.inf:
-        raise InvalidInputError(f"{estimator.parameter} is positive and finite, got {value:g}")
-    if value != estimator.parameter_type(value):
-        raise InvalidInputError(f"{estimator.parameter} is a whole number, got {value:g}")
-    return dataclasses.replace(chosen, values=(value,))
 
 
 def _check_free(
@@ -211,135 +239,18 @@ def _check_free(
         )
 
 
-def _splits(
-    store: FeatureStore, train: str, val: str | None, test: str | None
-) -> tuple[str, str | None]:
-    """Which split is reported on, and which one chooses hyper-parameters (None: a draw)."""
-    known = store.samples.split_names
-    if test is None:
-        test = next((split for split in ("test", "val") if split in known), "test")
-    if val is None and "val" in known and test != "val" and train != "val":
-        val = "val"
-    if val == train:
-        raise InvalidInputError(
-            f"{train!r} cannot choose hyper-parameters for a probe that is trained on it; leave "
-            "--val out to have a share of it set aside"
+def _warn_of_shared_groups(parts: SplitParts, groups: Groups | None) -> int:
+    """Say which splits share groups; return how many are trained on and reported on."""
+    reported = 0
+    for count, a, b in parts.shared_groups(groups):
+        warnings.warn(
+            f"{count} groups have rows in {a} and in {b}; a result on new groups may be lower. "
+            "Draw splits that keep groups together, or report on outer folds (nested selection)",
+            SharedGroupsWarning,
+            stacklevel=3,
         )
-    if train == test:
-        raise InvalidInputError(
-            f"the probe would be tested on the rows it is trained on ({train!r}); choose another "
-            "--test split"
-        )
-    return test, val
-
-
-def _divided(
-    store: FeatureStore, names: list[str], train: Part, protocol: Preset, seed: int
-) -> tuple[Part, Part]:
-    """Training rows divided into those to fit on and those to choose on."""
-    chosen = draw_validation(train.labels, protocol.val_fraction, seed)
-    fit = rows_of(store, names, [train], train.view.rows[~chosen])
-    return fit, rows_of(store, names, [train], train.view.rows[chosen])
-
-
-def _select(
-    estimator: Estimator,
-    protocol: Preset,
-    labels: Target,
-    fit: Part,
-    choose: Part,
-    scaling: ScalingKind,
-) -> list[Trial]:
-    blocks = BlockScaling.fit(fit.view, scaling)
-    X, queries = _matrix(estimator, blocks, fit.view), _matrix(estimator, blocks, choose.view)
-    values = protocol.values
-    if getattr(estimator, "counts_rows", False):
-        values = tuple(k for k in values if k <= len(X)) or (float(len(X)),)
-
-    def score(candidates: Sequence[float]) -> Iterator[Trial]:
-        for value, scores in estimator.sweep(X, fit.labels, queries, candidates):
-            predictions = _predictions(estimator, scores, labels, fit, choose)
-            yield Trial(value, _validation_score(predictions, protocol))
-
-    return search(values, score, kind=protocol.search, ties=_ties(estimator))
-
-
-def _ties(estimator: Estimator) -> Literal["smaller", "larger"]:
-    ties: Literal["smaller", "larger"] = getattr(estimator, "ties", "smaller")
-    return ties
-
-
-def _validation_score(predictions: Predictions, protocol: Preset) -> float:
-    metrics = evaluate_metrics(predictions, n_boot=0)
-    metric = protocol.multilabel_metric if predictions.multilabel else "top1"
-    return float(metrics.set_index("metric")["value"][metric])
-
-
-def _estimator(protocol: Preset, **offered: Any) -> Estimator:
-    """Make the protocol's estimator, with those of the offered arguments that it takes."""
-    estimator: Estimator = probe_class(protocol.probe)(**protocol.arguments)
-    taken = estimator.get_params().keys() & offered.keys()
-    estimator.set_params(**{name: offered[name] for name in taken})
-    return estimator
-
-
-def _own_choice(estimator: Estimator) -> tuple[float, str]:
-    """Value that a fitted estimator took without being told one, and the rule it went by.
-
-    The rule is empty where the value is the estimator's default.
-    """
-    rule: str = getattr(estimator, "chosen_by_", "")
-    if rule:
-        return float(getattr(estimator, f"{estimator.parameter}_")), rule
-    return float(estimator.get_params()[estimator.parameter]), ""
-
-
-def _matrix(estimator: Estimator, blocks: BlockScaling, view: View) -> NDArray[Any] | ScaledView:
-    """Scaled values of a view, all finite; in pieces for an estimator that checks them itself."""
-    if getattr(estimator, "streams", False):
-        return ScaledView(view, blocks)
-    X = blocks.apply(view)
-    bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
-    if len(bad):
-        shown = ", ".join(view.ids[bad[:5]].tolist())
-        raise InvalidInputError(
-            f"{len(bad)} rows of {' + '.join(view.names)} hold NaN or Inf: {shown}"
-            f"{', …' if len(bad) > 5 else ''}; extract the feature again, or import it without "
-            "these rows"
-        )
-    return X
-
-
-def _predict(
-    estimator: Estimator, blocks: BlockScaling, labels: Target, train: Part, test: Part
-) -> Predictions:
-    scores = estimator.predict_proba(_matrix(estimator, blocks, test.view))
-    return _predictions(estimator, scores, labels, train, test)
-
-
-def _predictions(
-    estimator: Estimator,
-    scores: NDArray[np.floating],
-    labels: Target,
-    train: Part,
-    test: Part,
-) -> Predictions:
-    """Put the scores of the classes that were trained into the columns of all classes."""
-    n_classes = len(labels.classes)
-    if labels.kind == "multi":
-        full = np.asarray(scores, np.float32)
-        seen = np.any(train.labels, axis=0).reshape(n_classes)
-    else:
-        full = np.zeros((len(scores), n_classes), np.float32)
-        full[:, estimator.classes_] = scores
-        seen = np.zeros(n_classes, bool)
-        seen[estimator.classes_] = True
-    return Predictions(test.view.ids, labels.classes, test.labels, full, seen)
-
-
-def _selection_frame(trials: Sequence[Trial], chosen: float) -> pd.DataFrame:
-    rows = [(trial.value, trial.score, trial.value == chosen) for trial in trials]
-    return pd.DataFrame(rows, columns=["value", "score", "chosen"])
+        reported += count * (b == parts.test_name)
+    return reported
 
 
 def _certificate(estimator: Any) -> dict[str, Any]:

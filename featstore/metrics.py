@@ -11,6 +11,8 @@ from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
 from featstore.ranking import Interpolation, Ranking
+from featstore.suggest import did_you_mean
+from featstore.thresholds import Thresholds
 from featstore.validation import check_codes, check_decisions, check_predictions, check_scores
 from featstore.weighted import (
     mean_defined,
@@ -20,6 +22,8 @@ from featstore.weighted import (
     single_label,
     true_ranks,
 )
+
+_MULTI_LABEL: tuple[str, ...] = ("mAP", "mAP_11", "micro_mAP", "macro_f1", "micro_f1")
 
 
 def top_k_accuracy(scores: NDArray[np.floating], truth: NDArray[np.integer], k: int) -> float:
@@ -176,7 +180,13 @@ def micro_average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool
 
 
 def evaluate_metrics(
-    predictions: Predictions, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95
+    predictions: Predictions,
+    *,
+    thresholds: Thresholds | None = None,
+    eleven_points: bool = False,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """All metrics of a run with percentile bootstrap intervals over its test rows.
 
@@ -186,6 +196,10 @@ def evaluate_metrics(
     ----------
     predictions
         Of one run.
+    thresholds
+        Chosen on other rows than these; for multi-label predictions.
+    eleven_points
+        Whether to add the mean of the 11-point average precisions.
     n_boot
         Number of resamples; 0 leaves the intervals NaN.
     seed
@@ -197,9 +211,10 @@ def evaluate_metrics(
     -------
     metrics
         Columns metric, value, low, high, n (test rows).  Single-label: top1, top5 (with more
-        than five classes), mean_per_class, macro_f1.  Multi-label: mAP, micro_mAP, and
-        macro_f1 and micro_f1 at a probability of 0.5.  Macro means leave out classes without
-        rows; a resample leaves out those that it does not draw.
+        than five classes), mean_per_class, macro_f1.  Multi-label: mAP, mAP_11 (if asked for),
+        micro_mAP, macro_f1 and micro_f1 at a probability of 0.5, and with `thresholds`
+        macro_f1_tuned (one per class) and micro_f1_tuned (the common one).  Macro means leave out
+        classes without rows; a resample leaves out those that it does not draw.
 
     Raises
     ------
@@ -218,12 +233,66 @@ def evaluate_metrics(
     2        macro_f1  0.667
     """
     check_predictions(predictions)
-    names, statistic = (multi_label if predictions.multilabel else single_label)(predictions)
+    if predictions.multilabel:
+        names = tuple(name for name in _MULTI_LABEL if name != "mAP_11" or eleven_points)
+        names += ("macro_f1_tuned", "micro_f1_tuned") if thresholds is not None else ()
+        statistic = multi_label(predictions, names, thresholds=thresholds)
+    else:
+        names, statistic = single_label(predictions)
     values, samples = bootstrap(statistic, len(predictions), n_boot=n_boot, seed=seed)
     low, high = percentile(samples, level=level)
     return pd.DataFrame(
         {"metric": names, "value": values, "low": low, "high": high, "n": len(predictions)}
     )
+
+
+def metric_with_error(
+    predictions: Predictions, metric: str, *, n_boot: int = 0, seed: int = 0
+) -> tuple[float, float]:
+    """One metric and its standard error over the rows.
+
+    Parameters
+    ----------
+    predictions
+        Of rows that are not reported.
+    metric
+        A name in `evaluate_metrics`.
+    n_boot, seed
+        Resamples for the standard error; 0 leaves it NaN, but for top1, a share, whose error
+        √(p (1 - p) / n) needs none.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such metric for these predictions.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.6, 0.4]], np.float32)
+    >>> run = Predictions(np.array(list("abcd")), ("cat", "dog"), np.array([0, 1, 1, 0]), scores,
+    ...                   np.array([True, True]))
+    >>> value, error = metric_with_error(run, "top1")
+    >>> print(f"{value:.2f} {error:.2f}")
+    0.75 0.22
+    """
+    check_predictions(predictions)
+    if metric == "top1" and not predictions.multilabel:
+        share = float((predictions.predicted == predictions.truth).mean())
+        return share, float(np.sqrt(share * (1 - share) / len(predictions)))
+    known = _MULTI_LABEL
+    if not predictions.multilabel:
+        known, every = single_label(predictions)
+    if metric not in known:
+        kind = "multi" if predictions.multilabel else "single"
+        raise InvalidInputError(
+            f"there is no metric {metric!r} for {kind}-label targets. {did_you_mean(metric, known)}"
+        )
+    which = known.index(metric)
+    if predictions.multilabel:
+        every, which = multi_label(predictions, [metric]), 0
+    values, samples = bootstrap(every, len(predictions), n_boot=n_boot, seed=seed)
+    drawn = samples[which][~np.isnan(samples[which])]
+    return float(values[which]), float(drawn.std(ddof=1)) if drawn.size > 1 else float("nan")
 
 
 def _counts(

@@ -1,4 +1,4 @@
-"""Part: rows of a view with their labels, and how training rows are divided."""
+"""Part: rows of a view with their labels, and the share of them that is set aside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
+from featstore.folds import stratified_folds
 from featstore.samples import Target
 from featstore.store import FeatureStore
 from featstore.view import View
@@ -30,6 +31,9 @@ class Part:
     view: View
     labels: NDArray[Any]
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
 
 def labelled_part(store: FeatureStore, names: list[str], labels: Target, split: str) -> Part:
     """Return the labelled rows of a split; an error if there are none."""
@@ -40,25 +44,27 @@ def labelled_part(store: FeatureStore, names: list[str], labels: Target, split: 
     return Part(view, labels.codes[view.rows])
 
 
-def joined(store: FeatureStore, names: list[str], parts: Sequence[Part]) -> Part:
+def joined(store: FeatureStore, parts: Sequence[Part]) -> Part:
     """Return the rows of several parts together, in the store's order."""
-    rows = np.sort(np.concatenate([part.view.rows for part in parts]))
-    return rows_of(store, names, parts, rows)
-
-
-def rows_of(
-    store: FeatureStore, names: list[str], parts: Sequence[Part], rows: NDArray[np.intp]
-) -> Part:
-    """Return the given rows, each of which is in one of the parts."""
-    known = np.concatenate([part.view.rows for part in parts])
+    rows = np.concatenate([part.view.rows for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    order = np.argsort(known)
-    return Part(
-        store.view(names, rows=rows), labels[order[np.searchsorted(known, rows, sorter=order)]]
-    )
+    order = np.argsort(rows)
+    return Part(store.view(list(parts[0].view.names), rows=rows[order]), labels[order])
 
 
-def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
+def subset(store: FeatureStore, part: Part, index: NDArray[Any]) -> Part:
+    """Return some rows of a part: positions (m,), or a mask (n,)."""
+    rows = part.view.rows[index]
+    return Part(store.view(list(part.view.names), rows=rows), part.labels[index])
+
+
+def draw_validation(
+    labels: NDArray[Any],
+    fraction: float,
+    seed: int,
+    *,
+    groups: NDArray[np.integer] | None = None,
+) -> NDArray[np.bool_]:
     """Draw a stratified share of training rows.
 
     Parameters
@@ -69,6 +75,9 @@ def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray
         Share of each class; classes with one row stay in training.
     seed
         Of the draw.
+    groups
+        Codes (n,): rows with equal codes are drawn together.  The draw is then the first of
+        1 / `fraction` `stratified_folds`.
 
     Returns
     -------
@@ -78,8 +87,11 @@ def draw_validation(labels: NDArray[Any], fraction: float, seed: int) -> NDArray
     Raises
     ------
     InvalidInputError
-        If no row can be spared.
+        If no row can be spared, or there are fewer groups than folds.
     """
+    if groups is not None:
+        folds = stratified_folds(labels, max(2, round(1 / fraction)), seed=seed, groups=groups)
+        return np.asarray(folds == 0)
     rng = np.random.default_rng(seed)
     strata = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
     _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)

@@ -11,6 +11,10 @@ import numpy as np
 from featstore.errors import InvalidInputError
 from featstore.suggest import did_you_mean
 
+#: What a choice can maximise.
+SingleLabelMetric = Literal["top1", "mean_per_class", "macro_f1"]
+MultiLabelMetric = Literal["mAP", "mAP_11", "micro_mAP", "macro_f1", "micro_f1"]
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -26,14 +30,18 @@ class Preset:
         Candidates of its hyper-parameter; a single one is taken as it is.  Without any, the
         estimator settles on a value by itself.
     search
-        ``"grid"`` tries all; ``"bisect"`` tries all, then halves the distance to the best one
-        until steps are an eighth of a decade.
+        How values are tried, see `featstore.search.search`.
     val_fraction
         Share of the training rows that chooses, where the store has no validation split.
+    select, folds
+        Whether validation rows choose, or so many folds of the training rows.
+    rule
+        ``"best"``, or ``"one-se"``: the most regularised value within one standard error of the
+        best.
     arguments
         What else the estimator is made with.
-    multilabel_metric
-        What is maximised for multi-label targets.
+    metric, multilabel_metric
+        What is maximised for single-label and for multi-label targets.
     source
         Where the protocol comes from.
     """
@@ -42,10 +50,14 @@ class Preset:
     probe: str
     values: tuple[float, ...]
     source: str
-    search: Literal["grid", "bisect"] = "grid"
+    search: Literal["grid", "bisect", "halving"] = "grid"
     val_fraction: float = 0.2
+    select: Literal["val", "kfold"] = "val"
+    folds: int = 5
+    rule: Literal["best", "one-se"] = "best"
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    multilabel_metric: Literal["mAP", "micro_mAP"] = "mAP"
+    metric: SingleLabelMetric = "top1"
+    multilabel_metric: MultiLabelMetric = "mAP"
 
 
 def _decades(start: float, stop: float, count: int) -> tuple[float, ...]:
@@ -69,7 +81,8 @@ PRESETS = {
             "logistic",
             _decades(-5, 6, 45),
             "Kornblith et al. 2019; linusericsson/ssl-transfer, linear.py: "
-            "C = 1 / lambda, lambda = logspace(-6, 5, 45), refit",
+            "C = 1 / lambda, lambda = logspace(-6, 5, 45), refit; 11-point mAP",
+            multilabel_metric="mAP_11",
         ),
         Preset("clip-readme", "logistic", (0.316,), "openai/CLIP, README: C = 0.316"),
         Preset(

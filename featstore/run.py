@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,79 +16,22 @@ from numpy.typing import NDArray
 from featstore.columns import read_columns, write_column
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
+from featstore.run_config import RunConfig
 from featstore.scaling import BlockScaling
 from featstore.scratch_store import scratch_store
 from featstore.strings import pack, unpack
+from featstore.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.ranking import Interpolation
     from featstore.taxonomy import Taxonomy
 
 _PREDICTIONS = ("ids", "id_offsets", "truth", "scores", "seen")
 _HEAD = ("head_coef", "head_intercept", "head_classes", "head_mean", "head_scale")
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """How a run was made.
-
-    Attributes
-    ----------
-    features, spec_digests
-        The feature blocks in order, and what exactly they were.
-    dims
-        Dimensions of the feature blocks.
-    target
-        Label column.
-    probe, preset
-        Estimator and protocol.
-    parameter, value
-        The hyper-parameter (C or k) and the value that was used.
-    selected_on
-        Which rows chose it: ``"fixed"``, a split, or a share of the training rows.
-    scaling
-        Per-block scaling.
-    train_split, test_split
-        Splits trained on (joined by ``+`` where a validation split was refitted on) and
-        reported on.
-    n_train, n_test
-        Rows trained on at the end, and reported on.
-    seed
-        Of the validation draw and of the bootstrap.
-    """
-
-    features: tuple[str, ...]
-    spec_digests: tuple[str, ...]
-    dims: tuple[int, ...]
-    target: str
-    probe: str
-    preset: str
-    parameter: str
-    value: float
-    selected_on: str
-    scaling: str
-    train_split: str
-    test_split: str
-    n_train: int
-    n_test: int
-    seed: int
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """Rebuild a configuration from the fields that a run stores."""
-        lists = ("features", "spec_digests", "dims")
-        return cls(**{**fields, **{key: tuple(fields[key]) for key in lists}})
-
-    @property
-    def dim(self) -> int:
-        """Length of the (fused) feature vector."""
-        return sum(self.dims)
-
-    @property
-    def selected_on_test(self) -> bool:
-        """Whether the reported rows also chose the hyper-parameter: an optimistic number."""
-        return self.selected_on == self.test_split
+_THRESHOLDS = ("thresholds", "thresholds_common", "thresholds_source")
+_FOLD_SCORES = ["repeat", "fold", "value", "rows", "score", "chosen", "outer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +69,20 @@ class ProbeRun:
     metrics
         Columns metric, value, low, high, n: each metric with its bootstrap interval.
     selection
-        Columns value, score, chosen: the hyper-parameter against the validation metric; empty
-        if it was fixed.
+        Columns value, score, se, rows, chosen: the hyper-parameter against the validation metric,
+        its standard error and the rows fitted on (NaN where not known); empty if it was fixed.
     certificate
         What is known about the solution, or about the search for neighbours; may be empty.
     head
         The weights, if the probe is linear.
     provenance
         Time, machine and package versions.
+    fold_scores
+        Columns repeat, fold, value, rows, score, chosen, outer: what the scores of `selection` are
+        means of, and beside them (outer > 0) those of the choices in the outer folds of a nested
+        selection.
+    thresholds
+        Of a multi-label run, chosen on rows that are not reported.
     """
 
     name: str
@@ -144,6 +93,8 @@ class ProbeRun:
     certificate: Mapping[str, Any]
     head: Head | None
     provenance: Mapping[str, Any]
+    fold_scores: pd.DataFrame = field(default_factory=lambda: _frame([], _FOLD_SCORES))
+    thresholds: Thresholds | None = None
 
     @property
     def accuracy(self) -> float:
@@ -154,11 +105,25 @@ class ProbeRun:
         """Return a metric's value by name; `KeyError` if the run has none of this name."""
         return float(self.metrics.set_index("metric")["value"][name])
 
-    def per_class(self) -> pd.DataFrame:
-        """Accuracy and errors of each class; see `featstore.analysis.per_class`."""
+    def per_class(
+        self,
+        *,
+        interpolation: Interpolation = "all-points",
+        n_boot: int = 1000,
+        seed: int = 0,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Accuracy or average precision of each class; see `featstore.analysis.per_class`."""
         from featstore.analysis.per_class import per_class
 
-        return per_class(self.predictions)
+        return per_class(
+            self.predictions,
+            thresholds=self.thresholds,
+            interpolation=interpolation,
+            n_boot=n_boot,
+            seed=seed,
+            level=level,
+        )
 
     def granularity(
         self,
@@ -231,6 +196,12 @@ class ProbeRun:
                 "head_mean": self.head.scaling.mean,
                 "head_scale": self.head.scaling.scale,
             }
+        if self.thresholds is not None:
+            columns |= {
+                "thresholds": self.thresholds.per_class,
+                "thresholds_common": self.thresholds.common,
+                "thresholds_source": self.thresholds.source,
+            }
         for name, values in columns.items():
             write_column(group, name, values)
         fields = {
@@ -239,6 +210,7 @@ class ProbeRun:
             "classes": list(predictions.classes),
             "metrics": _records(self.metrics),
             "selection": _records(self.selection),
+            "fold_scores": _records(self.fold_scores),
             "certificate": dict(self.certificate),
             "provenance": dict(self.provenance),
         }
@@ -252,9 +224,11 @@ class ProbeRun:
 
         group = zarr.open_group(store, mode="r")
         fields: Any = group.attrs["run"]
-        columns = read_columns(group, _PREDICTIONS + _HEAD)
+        columns = read_columns(group, _PREDICTIONS + _HEAD + _THRESHOLDS)
         truth = columns["truth"]
-        head = None
+        head = thresholds = None
+        if "thresholds" in columns:
+            thresholds = Thresholds(*(columns[name] for name in _THRESHOLDS))
         if "head_coef" in columns:
             head = Head(
                 coef=columns["head_coef"],
@@ -278,10 +252,12 @@ class ProbeRun:
                 seen=columns["seen"].astype(bool),
             ),
             metrics=_frame(fields["metrics"], ["metric", "value", "low", "high", "n"]),
-            selection=_frame(fields["selection"], ["value", "score", "chosen"]),
+            selection=_frame(fields["selection"], ["value", "score", "se", "rows", "chosen"]),
             certificate=fields["certificate"],
             head=head,
             provenance=fields["provenance"],
+            fold_scores=_frame(fields.get("fold_scores", []), _FOLD_SCORES),
+            thresholds=thresholds,
         )
 
 
@@ -357,7 +333,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _frame(records: Sequence[Mapping[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """Undo `_records`; a number that is null was NaN."""
-    frame = pd.DataFrame(records, columns=None if records else columns)
-    numbers = [column for column in ("value", "low", "high", "score") if column in frame]
+    """Undo `_records`; a number that is null was NaN, and so is a column that is not there."""
+    frame = pd.DataFrame(records, columns=columns)
+    numbers = [name for name in ("value", "low", "high", "score", "se", "rows") if name in frame]
     return frame.astype(dict.fromkeys(numbers, float))

@@ -6,16 +6,18 @@ of it called it); with weights the counts become sparse products, one for a bloc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featstore.bootstrap import Statistic
 from featstore.predictions import Predictions
-from featstore.ranking import Ranking
+from featstore.ranking import Interpolation, Ranking
+from featstore.thresholds import HALF, Thresholds
 
 TOP_K = 5
-THRESHOLD = 0.5
 
 _RANK_BLOCK_VALUES = 1 << 22
 
@@ -149,40 +151,72 @@ def single_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
     return tuple(names), statistic
 
 
-def multi_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
-    """Prepare mAP, micro mAP and macro and micro F1 at a probability of 0.5.
+def multi_label(
+    predictions: Predictions, names: Sequence[str], *, thresholds: Thresholds | None = None
+) -> Statistic:
+    """Prepare metrics of multi-label predictions.
+
+    Parameters
+    ----------
+    predictions
+        Of one run.
+    names
+        mAP; mAP_11, with PASCAL VOC 2007's interpolation; micro_mAP; macro_f1 and micro_f1 at 0.5;
+        macro_f1_tuned, with a threshold per class, and micro_f1_tuned, with a common one.
+    thresholds
+        For the tuned ones.
 
     Returns
     -------
-    names
-        Of the m metrics.
     statistic
         Row weights (n, b) to values (m, b).
     """
-    truth, scores = predictions.truth.astype(bool), predictions.scores
-    per_class = class_average_precision(predictions)
-    pooled = Ranking.from_scores(scores.ravel(), truth.ravel(), repeats=predictions.n_classes)
-    called = scores >= THRESHOLD
-    support_of, called_of, correct_of = (
-        csr_array(table.T, dtype=np.float32) for table in (truth, called, truth & called)
-    )
-
-    def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        counts = [of @ weights for of in (correct_of, support_of, called_of)]  # (c, b) each
-        pooled_counts = [count.sum(axis=0, dtype=np.float64)[None] for count in counts]
-        return np.stack(
-            [
-                mean_defined(per_class(weights)),
-                pooled.average_precision(weights),
-                mean_f1(*counts),
-                mean_f1(*pooled_counts),
-            ]
-        )
-
-    return ("mAP", "micro_mAP", "macro_f1", "micro_f1"), statistic
+    parts = [_multi_label_part(name, predictions, thresholds) for name in names]
+    return lambda weights: np.stack([part(weights) for part in parts])
 
 
-def class_average_precision(predictions: Predictions) -> Statistic:
+def _multi_label_part(
+    name: str, predictions: Predictions, thresholds: Thresholds | None
+) -> Statistic:
+    """Prepare one metric: row weights (n, b) to values (b,)."""
+    scores, truth = predictions.scores, predictions.truth.astype(bool)
+    if name in ("mAP", "mAP_11"):
+        points: Interpolation = "all-points" if name == "mAP" else "11-points"
+        per_class = class_average_precision(predictions, interpolation=points)
+        return lambda weights: mean_defined(per_class(weights))
+    if name == "micro_mAP":
+        ranking = Ranking.from_scores(scores.ravel(), truth.ravel(), repeats=predictions.n_classes)
+        return ranking.average_precision
+    average, _, tuned = name.partition("_f1")
+    if tuned and thresholds is not None:
+        calls = _Calls(thresholds.called(scores, common=average == "micro"), truth)
+    else:
+        calls = _Calls(scores >= HALF, truth)
+    return calls.macro_f1 if average == "macro" else calls.micro_f1
+
+
+class _Calls:
+    """Which classes each row was called, and which of them rightly, for any weights of the rows."""
+
+    def __init__(self, called: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
+        self._tables = [
+            csr_array(table.T, dtype=np.float32) for table in (truth & called, truth, called)
+        ]
+
+    def macro_f1(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        return mean_f1(*self._counts(weights))
+
+    def micro_f1(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        counts = self._counts(weights)
+        return mean_f1(*(count.sum(axis=0, dtype=np.float64)[None] for count in counts))
+
+    def _counts(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [np.asarray(table @ weights) for table in self._tables]  # (c, b) each
+
+
+def class_average_precision(
+    predictions: Predictions, *, interpolation: Interpolation = "all-points"
+) -> Statistic:
     """Prepare the average precision of each class: row weights (n, b) to values (c, b)."""
     rankings = [
         Ranking.from_scores(scores, positive)
@@ -192,7 +226,12 @@ def class_average_precision(predictions: Predictions) -> Statistic:
     ]
 
     def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.stack([ranking.average_precision(weights) for ranking in rankings])
+        return np.stack(
+            [
+                ranking.average_precision(weights, interpolation=interpolation)
+                for ranking in rankings
+            ]
+        )
 
     return statistic
 

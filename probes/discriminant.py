@@ -70,6 +70,7 @@ class LDAProbe(AffineClassifier):
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "shrinkage"
     parameter_type: ClassVar[type[float]] = float
+    stronger: ClassVar[str] = "larger"
     streams: ClassVar[bool] = True
     ties: ClassVar[str] = "larger"
 

@@ -61,6 +61,7 @@ class GaussianProbe(AffineClassifier):
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "var_smoothing"
     parameter_type: ClassVar[type[float]] = float
+    stronger: ClassVar[str] = "larger"
     streams: ClassVar[bool] = True
     ties: ClassVar[str] = "larger"
 

@@ -100,6 +100,7 @@ class KNNProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "k"
     parameter_type: ClassVar[type[float]] = int
+    stronger: ClassVar[str] = "larger"
     counts_rows: ClassVar[bool] = True
     streams: ClassVar[bool] = True
 

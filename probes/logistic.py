@@ -81,6 +81,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "C"
     parameter_type: ClassVar[type[float]] = float
+    stronger: ClassVar[str] = "smaller"
 
     classes_: NDArray[Any]
 

@@ -84,6 +84,7 @@ class RidgeProbe(AffineClassifier):
     #: The hyper-parameter that validation rows choose.
     parameter: ClassVar[str] = "alpha"
     parameter_type: ClassVar[type[float]] = float
+    stronger: ClassVar[str] = "larger"
     streams: ClassVar[bool] = True
     ties: ClassVar[str] = "larger"
 

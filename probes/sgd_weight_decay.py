@@ -11,3 +11,4 @@ class WeightDecayProbe(SGDProbe):
     """An `SGDProbe` whose weight decay, not learning rate, is chosen by validation rows."""
 
     parameter: ClassVar[str] = "weight_decay"
+    stronger: ClassVar[str] = "larger"

@@ -33,7 +33,8 @@ from featstore.html_report.finding import findings
 from featstore.html_report.label import labels
 from featstore.metrics import evaluate_metrics
 from featstore.predictions import Predictions
-from featstore.run import ProbeRun, RunConfig
+from featstore.run import ProbeRun
+from featstore.run_config import RunConfig
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy

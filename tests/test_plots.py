@@ -83,6 +83,13 @@ FIGURES = {
     "confusion, matrix": lambda: plots.confusion(run(25)),
     "confusion, pairs": lambda: plots.confusion(run(60)),
     "selection": selection_curve,
+    "selection, with errors": lambda: plots.selection_curve(
+        pd.DataFrame(
+            {"C": np.logspace(-3, 3, 7), "accuracy": np.linspace(0.6, 0.5, 7), "se": 0.01}
+        ),
+        parameter="C",
+        chosen=0.01,
+    ),
 }
 
 
@@ -245,3 +252,17 @@ def test_a_class_without_rows_leaves_an_empty_row_in_the_matrix():
         scores=predictions.scores[rows],
     )
     assert plots.confusion(rest).images[0].get_array()[2].sum() == 0
+
+
+def test_selection_shows_its_error_and_why_the_best_was_not_taken():
+    frame = pd.DataFrame({"C": [0.1, 1.0, 10.0], "accuracy": [0.68, 0.7, 0.6], "se": [0.03] * 3})
+    ax = plots.selection_curve(frame, parameter="C", chosen=0.1)
+    (band,) = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(0.57)
+    assert heights.max() == pytest.approx(0.73)
+    levels = [line.get_ydata()[0] for line in ax.lines if len(set(line.get_ydata())) == 1]
+    assert any(level == pytest.approx(0.67) for level in levels)
+    best = plots.selection_curve(frame, parameter="C")
+    assert len(best.lines) == len(ax.lines) - 1
+    assert not plots.selection_curve(frame.assign(se=np.nan), parameter="C").collections

@@ -7,22 +7,39 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.analysis.confusion import confusion
-from featstore.intervals import wilson
-from featstore.metrics import average_precision
+from featstore.bootstrap import bootstrap
+from featstore.intervals import percentile, wilson
 from featstore.predictions import Predictions
+from featstore.ranking import Interpolation
+from featstore.thresholds import HALF, Thresholds
 from featstore.validation import check_predictions
-from featstore.weighted import THRESHOLD
+from featstore.weighted import class_average_precision
 
 
-def per_class(predictions: Predictions, *, level: float = 0.95) -> pd.DataFrame:
+def per_class(
+    predictions: Predictions,
+    *,
+    thresholds: Thresholds | None = None,
+    interpolation: Interpolation = "all-points",
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Accuracy or average precision of every class.
 
     Parameters
     ----------
     predictions
         Of one run.
+    thresholds
+        Chosen on other rows; for a multi-label run.
+    interpolation
+        Of the average precision, see `featstore.metrics.average_precision`.
+    n_boot, seed
+        Resamples of the test rows for the intervals of the average precision (0 leaves them NaN),
+        and their seed.
     level
-        Coverage of the Wilson intervals.
+        Coverage of the intervals.
 
     Returns
     -------
@@ -35,8 +52,10 @@ def per_class(predictions: Predictions, *, level: float = 0.95) -> pd.DataFrame:
         given to, None without wrong rows), seen (in training).
 
         Multi-label: class, n (positive test rows), prevalence (share of positive rows: the
-        average precision of a random ranking), average_precision, and precision, recall, f1
-        at a probability of 0.5, seen.
+        average precision of a random ranking), average_precision, low, high (percentile
+        bootstrap), and precision, recall, f1 at a probability of 0.5, seen; with `thresholds`
+        also threshold and precision_tuned, recall_tuned, f1_tuned at it, where a fold of a nested
+        run has its own and threshold is their mean.
 
     Raises
     ------
@@ -56,11 +75,18 @@ def per_class(predictions: Predictions, *, level: float = 0.95) -> pd.DataFrame:
     check_predictions(predictions)
     columns: dict[str, object] = {"class": list(predictions.classes)}
     if predictions.multilabel:
-        positive, chosen = predictions.truth.astype(bool), predictions.scores >= THRESHOLD
+        positive = predictions.truth.astype(bool)
         support = positive.sum(axis=0)
+        statistic = class_average_precision(predictions, interpolation=interpolation)
+        precision, samples = bootstrap(statistic, len(predictions), n_boot=n_boot, seed=seed)
+        low, high = percentile(samples, level=level)
         columns |= {"n": support, "prevalence": support / len(predictions)}
-        columns |= {"average_precision": average_precision(predictions.scores, positive)}
-        columns |= _rates((positive & chosen).sum(axis=0), support, chosen.sum(axis=0))
+        columns |= {"average_precision": precision, "low": low, "high": high}
+        columns |= _call_rates(positive, predictions.scores >= HALF)
+        if thresholds is not None:
+            tuned = _call_rates(positive, thresholds.called(predictions.scores))
+            columns |= {"threshold": thresholds.per_class.mean(axis=0)}
+            columns |= {f"{name}_tuned": values for name, values in tuned.items()}
     else:
         truth, called = predictions.truth.astype(np.intp), predictions.predicted
         correct, support, calls = (
@@ -76,6 +102,13 @@ def per_class(predictions: Predictions, *, level: float = 0.95) -> pd.DataFrame:
         columns |= rates | {"most_confused_with": pd.Series(confused, dtype=object)}
     columns |= {"seen": predictions.seen}
     return pd.DataFrame(columns)
+
+
+def _call_rates(
+    positive: NDArray[np.bool_], called: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Precision, recall and F1 of calls (n, c)."""
+    return _rates((positive & called).sum(axis=0), positive.sum(axis=0), called.sum(axis=0))
 
 
 def _rates(

@@ -23,7 +23,10 @@ METRICS = {
     "mean_per_class": "mean per class",
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
+    "macro_f1_tuned": "macro F1, tuned",
+    "micro_f1_tuned": "micro F1, tuned",
     "mAP": "mAP",
+    "mAP_11": "11-point mAP",
     "micro_mAP": "micro mAP",
 }
 """Metrics as people call them."""
@@ -116,7 +119,7 @@ class Board:
         """Target, and test rows where it has several boards."""
         if not self.n_others:
             return self.target
-        split = self.best.run.config.test_split
+        split = self.best.run.config.tested_on
         return f"{self.target} · {split} ({plural(len(self.predictions), 'row')})"
 
     @property
@@ -217,6 +220,8 @@ def _warnings(run: ProbeRun, digests: Mapping[str, str]) -> tuple[str, ...]:
     config, found = run.config, []
     if config.selected_on_test:
         found.append("selected on test")
+    if config.shared_groups:
+        found.append(f"{config.shared_groups} groups in training and test")
     if run.certificate.get("converged") is False:
         found.append("not converged")
     stored = [digests.get(name) for name in config.features]

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from featstore.presets import PRESETS
-from featstore.run import RunConfig
+from featstore.presets import PRESETS, Preset
+from featstore.run_config import RunConfig
 from featstore.store import FeatureStore
 
 
@@ -76,9 +76,26 @@ def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[
         val = config.selected_on
     words += ["--train", train] if train != "train" else []
     words += ["--val", val] if val is not None else []
-    words += ["--test", config.test_split]
+    words += [] if config.nested else ["--test", config.test_split]
+    words += _selection_words(config)
     words += ["--seed", str(config.seed)] if config.seed else []
     return shlex.join([*words, "--name", name])
+
+
+def _selection_words(config: RunConfig) -> list[str]:
+    """Options of the choice that are not the preset's."""
+    preset = PRESETS.get(config.preset, Preset("", "", (), ""))
+    words = []
+    if config.select != preset.select or (config.folds and config.folds != preset.folds):
+        words += ["--select", config.select]
+        words += ["--folds", str(config.folds)] if config.folds else []
+    words += ["--repeats", str(config.repeats)] if config.repeats > 1 else []
+    words += ["--rule", config.rule] if config.rule != preset.rule else []
+    words += ["--search", config.search] if config.search not in ("", preset.search) else []
+    if config.metric not in ("", preset.metric, preset.multilabel_metric):
+        words += ["--metric", config.metric]
+    words += ["--groups", config.groups] if config.groups else []
+    return words
 
 
 def report_command(store: str, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:

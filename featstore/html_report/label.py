@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from featstore.run import ProbeRun, RunConfig
+from featstore.run import ProbeRun
+from featstore.run_config import RunConfig
 
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
     lambda config: config.preset,
     lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
-    lambda config: "fixed" if config.selected_on == "fixed" else f"chosen on {config.selected_on}",
+    lambda config: config.how_chosen,
     lambda config: f"{config.parameter} = {config.value:g}",
     lambda config: f"{config.n_train:,} training rows",
     lambda config: f"seed {config.seed}",

@@ -13,7 +13,6 @@ from markupsafe import Markup
 from featstore import plots
 from featstore.analysis.compare import Comparison
 from featstore.analysis.confusion import confusion
-from featstore.analysis.per_class import per_class
 from featstore.html_report.board import METRICS, Board
 from featstore.html_report.figure import Figure, figure
 from featstore.html_report.finding import findings
@@ -93,7 +92,7 @@ class Section:
 def section(board: Board, key: str, taxonomies: Sequence[Taxonomy]) -> Section:
     """Analyse a board and draw its figures."""
     best, predictions = board.best, board.predictions
-    classes = per_class(predictions)
+    classes = best.run.per_class()
     pairs = pd.DataFrame() if predictions.multilabel else confusion(predictions)
     comparison = None if board.reference is None else board.reference.to_best
     found = [set(entry.run.metrics["metric"]) for entry in board.entries]
@@ -113,7 +112,7 @@ def section(board: Board, key: str, taxonomies: Sequence[Taxonomy]) -> Section:
             plots.per_class(classes),
             key=f"{key}-classes",
             caption=f"Every class under {best.label}"
-            + ("" if predictions.multilabel else ", with 95 % Wilson intervals"),
+            + f", with 95 % {'bootstrap' if predictions.multilabel else 'Wilson'} intervals",
         ),
         pairs=_records(pairs.head(PAIRS)) if predictions.n_classes <= MATRIX_CLASSES else [],
         confusion=None

@@ -9,6 +9,7 @@ from featstore.html_report.board import Board, Entry
 from featstore.html_report.figure import Figure, figure
 from featstore.plots.canvas import axes
 from featstore.presets import PRESETS
+from featstore.run_config import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +42,12 @@ def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
     config, tried = entry.run.config, entry.run.selection
     if len(tried) < 2:
         return Selection(entry, at_edge=False, curve=None)
-    metric = "accuracy"
-    if board.metric == "mAP":
-        preset = PRESETS.get(config.preset)
-        metric = "mAP" if preset is None else preset.multilabel_metric
+    metric = _metric(config, multilabel=board.metric == "mAP")
+    # Early rounds of a halving had fewer rows, and their scores compare with each other only.
+    final = tried[~(tried["rows"] < tried["rows"].max())]
     # Small, as they stand side by side.
     drawing = plots.selection_curve(
-        tried.rename(columns={"value": config.parameter, "score": metric}),
+        final.rename(columns={"value": config.parameter, "score": metric}),
         parameter=config.parameter,
         metric=metric,
         chosen=config.value,
@@ -58,3 +58,11 @@ def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
         at_edge=config.value in (tried["value"].min(), tried["value"].max()),
         curve=figure(drawing, key=key, caption=entry.label),
     )
+
+
+def _metric(config: RunConfig, *, multilabel: bool) -> str:
+    """Name what was maximised; runs of earlier versions do not say."""
+    preset = PRESETS.get(config.preset)
+    usual = "mAP" if preset is None else preset.multilabel_metric
+    metric = config.metric or (usual if multilabel else "top1")
+    return "accuracy" if metric == "top1" else metric

@@ -25,7 +25,9 @@ def selection_curve(
     Parameters
     ----------
     frame
-        One row per tried value, with the columns `parameter` and `metric`.
+        One row per tried value, with the columns `parameter` and `metric`; a column se, the
+        standard error, is drawn as a band, and where it decided (the chosen value is not the
+        best) so is the line one error below the best.
     parameter
         For example ``"C"`` or ``"k"``; its values are positive.
     metric
@@ -65,6 +67,12 @@ def selection_curve(
     ax.axvline(best_x, color=VERMILLION, linewidth=1, linestyle="--")
     ax.plot(x, y, "o-", color=BLUE, markersize=4)
     ax.plot(best_x, best_y, "o", color=VERMILLION, markersize=8)
+    if "se" in frame and frame["se"].notna().any():
+        error = frame["se"]
+        ax.fill_between(x, y - error, y + error, color=BLUE, alpha=0.2, linewidth=0)
+        best = y.argmax()
+        if best_y < y[best]:
+            ax.axhline(y[best] - error[best], color=INK, linewidth=1, linestyle=":")
     if len(frame) <= _LABELLED_VALUES:
         ax.set_xticks(x, [f"{value:g}" for value in x])
         ax.xaxis.set_minor_locator(NullLocator())

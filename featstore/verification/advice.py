@@ -6,7 +6,7 @@ import json
 import shlex
 from contextlib import suppress
 
-from featstore.run import RunConfig
+from featstore.run_config import RunConfig
 from featstore.store import FeatureStore
 from featstore.verification.finding import UNREADABLE
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from featstore.predictions import Predictions
-from featstore.run import ProbeRun, RunConfig
+from featstore.run import ProbeRun
+from featstore.run_config import RunConfig
 
 
 def make_run(name: str, *, seed: int, rows: range = range(594, 600)) -> ProbeRun:
