@@ -95,7 +95,7 @@ def fit_head(
         settle_intercept(raw, centred, U, scratch=V)
         value, gradient = raw.value_and_gradient(centred, U, scratch=V)
         passes += objective.passes + raw.passes
-        local = basis.from_features(gradient).to(dtype)
+        local = metric.to_eigenbasis(basis.from_features(gradient).to(dtype))
         relative_gap = gap_estimate(local, metric, ridge, value=value) / value
         if relative_gap <= tol or n_iter == max_iter:
             break
