@@ -27,6 +27,14 @@ class PathPoint:
         What the solver learnt about the Hessian there.
     slope
         d theta / d log C from the point before, shape (k, r + 1); None at the first point.
+
+    Examples
+    --------
+    >>> import torch
+    >>> first = PathPoint(1.0, torch.tensor([[1.0, 0.0]]), CurvaturePairs())
+    >>> second = PathPoint(0.5, torch.tensor([[3.0, 0.0]]), CurvaturePairs()).after(first)
+    >>> second.tangent(0.25)
+    tensor([[2., 0.]], dtype=torch.float64)
     """
 
     ridge: float
