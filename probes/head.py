@@ -16,6 +16,7 @@ from featstore.probes.inputs import Targets, as_tensor
 from featstore.probes.lbfgs import gap_estimate, minimise, settle_intercept
 from featstore.probes.loss import Loss, Sigmoid, Softmax
 from featstore.probes.objective import Objective
+from featstore.probes.path_point import PathPoint
 from featstore.probes.preconditioner import GramBasis, KroneckerMetric
 
 _SEARCH_TOL = 0.5  # of tol: room for the evaluation in float64 to differ from the solver's
@@ -31,14 +32,14 @@ class Head:
         Shapes (c, d) and (c,), float64; (1, d) and (1,) for two classes.
     certificate
         How far from the optimum.
-    theta
-        Its parameters in the coordinates of the basis: a start for a similar problem.
+    point
+        Where it lies on a path: a start for another C.
     """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
     certificate: Certificate
-    theta: Tensor
+    point: PathPoint
 
 
 def fit_head(
@@ -49,7 +50,7 @@ def fit_head(
     C: float,
     tol: float,
     max_iter: int,
-    start: Tensor | None = None,
+    start: PathPoint | None = None,
 ) -> Head:
     """Minimise the mean loss + ‖W‖² / (2 C n) in the basis; certify on the raw features.
 
@@ -64,7 +65,7 @@ def fit_head(
     C, tol, max_iter
         As for `LogisticProbe`.
     start
-        `Head.theta` of another C, same features and targets; default all weights zero.
+        `Head.point` of another C, same features and targets; default all weights zero.
 
     Raises
     ------
@@ -75,17 +76,27 @@ def fit_head(
     ridge = 1.0 / (C * len(X))
     if start is None:
         weights = torch.zeros(loss.n_columns, basis.design.shape[1], dtype=torch.float64)
-        start = torch.cat([weights.to(basis.design.device), loss.start()[:, None]], dim=1)
-    theta, n_iter, passes, precisions = start, 0, 0.0, []
+        theta = torch.cat([weights.to(basis.design.device), loss.start()[:, None]], dim=1)
+        tangent, pairs = None, None
+    else:
+        theta, tangent = start.theta, start.tangent(ridge)
+        pairs = start.pairs.at_ridge(ridge - start.ridge, dtype=basis.design.dtype)
+    n_iter, passes, precisions = 0, 0.0, []
     # Where float32 does not lead to tol, float64 products over its float32 design go on.
     for dtype in dict.fromkeys([basis.design.dtype, torch.float64]):
         objective = Objective(basis.design, loss, ridge, dtype=dtype)
         metric = KroneckerMetric(basis, ridge, dtype=dtype)
         with threads_for(4.0 * basis.design.numel() * loss.n_columns, basis.design.device):
             minimum = minimise(
-                objective, metric, theta, tol=_SEARCH_TOL * tol, max_iter=max_iter - n_iter
+                objective,
+                metric,
+                theta,
+                tol=_SEARCH_TOL * tol,
+                max_iter=max_iter - n_iter,
+                tangent=tangent,
+                pairs=pairs,
             )
-        theta = minimum.theta
+        theta, tangent, pairs = minimum.theta, None, None
         n_iter += minimum.n_iter
         precisions.append(str(dtype).removeprefix("torch."))
         # From here on float64, and the raw features in place of the working copy.
@@ -95,8 +106,10 @@ def fit_head(
         settle_intercept(raw, centred, U, scratch=V)
         value, gradient = raw.value_and_gradient(centred, U, scratch=V)
         passes += objective.passes + raw.passes
-        local = basis.from_features(gradient).to(dtype)
-        relative_gap = gap_estimate(local, metric, ridge, value=value) / value
+        local = metric.to_eigenbasis(basis.from_features(gradient).to(dtype))
+        relative_gap = (
+            gap_estimate(local, metric, ridge, value=value, safety=minimum.safety) / value
+        )
         if relative_gap <= tol or n_iter == max_iter:
             break
     bound = gap_bound(raw, centred, value, gradient, basis.squared_radius)
@@ -118,7 +131,8 @@ def fit_head(
     if targets.multilabel:
         labels = torch.from_numpy(targets.labels).to(coef.device)
         coef, intercept = _expand(coef, intercept, labels)
-    return Head(coef.cpu().numpy(), intercept.cpu().numpy(), certificate, theta)
+    point = PathPoint(ridge, theta, minimum.pairs).after(start)
+    return Head(coef.cpu().numpy(), intercept.cpu().numpy(), certificate, point)
 
 
 def _loss(targets: Targets, device: torch.device) -> Loss:

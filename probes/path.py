@@ -91,7 +91,7 @@ def _heads(
             max_iter=probe.max_iter,
             start=start,
         )
-        start = head.theta
+        start = head.point
         for name, value in columns.items():
             setattr(probe, name, value)  # n_features_in_, feature_names_in_
         yield probe.adopt(head, targets)

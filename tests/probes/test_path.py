@@ -72,3 +72,28 @@ def test_sweep_scores_queries_with_every_head(few_digits):
     for C, proba in swept.items():
         alone = LogisticProbe(C, tol=1e-10).fit(X[:200], y[:200])
         np.testing.assert_allclose(proba, alone.predict_proba(X[200:]), atol=1e-5)
+
+
+def test_a_path_to_interpolation_takes_few_passes_and_each_head_is_optimal(digits, oracle):
+    X, y = digits
+    Cs = np.logspace(0, 3, 10)
+    warm = list(logistic_path(X, y, Cs, tol=1e-5))
+    cold = sum(LogisticProbe(C, tol=1e-5).fit(X, y).certificate_.passes for C in Cs)
+    assert sum(probe.certificate_.passes for probe in warm) < cold / 2
+    for probe in warm[::3]:
+        gap = oracle(X, y, probe.C).suboptimality(probe)
+        assert gap <= probe.certificate_.relative_gap <= 1e-5
+
+
+def test_same_path_same_bits(few_digits):
+    X, y = few_digits
+    one, other = (
+        [probe.coef_.tobytes() for probe in logistic_path(X.astype(np.float32), y, CS)]
+        for _ in range(2)
+    )
+    assert one == other
+
+
+def test_the_same_c_twice_is_found_at_once(few_digits):
+    first, second = logistic_path(*few_digits, [1.0, 1.0], tol=1e-6)
+    assert second.n_iter_ <= 1 < first.n_iter_
