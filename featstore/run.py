@@ -56,6 +56,9 @@ class RunConfig:
         Rows trained on at the end, and reported on.
     seed
         Of the validation draw and of the bootstrap.
+    nonlinear
+        Whether what was trained is more than a linear map: then the numbers are no linear
+        evaluation.
     """
 
     features: tuple[str, ...]
@@ -73,12 +76,18 @@ class RunConfig:
     n_train: int
     n_test: int
     seed: int
+    nonlinear: bool = False
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
         """Rebuild a configuration from the fields that a run stores."""
         lists = ("features", "spec_digests", "dims")
         return cls(**{**fields, **{key: tuple(fields[key]) for key in lists}})
+
+    @property
+    def probe_label(self) -> str:
+        """The estimator as results name it: what is not linear says so."""
+        return f"{self.probe} (non-linear)" if self.nonlinear else self.probe
 
     @property
     def dim(self) -> int:
@@ -150,6 +159,17 @@ class ProbeRun:
         """Top-1 accuracy on the test rows, in [0, 1]; single-label only."""
         return self.metric("top1")
 
+    @property
+    def at_edge(self) -> bool:
+        """Whether the chosen value is the smallest or the largest of several that were tried.
+
+        A position in a grid of heads has no edges.
+        """
+        tried = self.selection["value"]
+        if len(tried) < 2 or self.config.parameter == "head":
+            return False
+        return self.config.value in (tried.min(), tried.max())
+
     def metric(self, name: str) -> float:
         """Return a metric's value by name; `KeyError` if the run has none of this name."""
         return float(self.metrics.set_index("metric")["value"][name])
@@ -205,7 +225,8 @@ class ProbeRun:
     def __repr__(self) -> str:
         first = self.metrics.iloc[0]
         return (
-            f"<ProbeRun {self.name}: {first.metric} {first.value:.4f} "
+            f"<ProbeRun {self.name}{' (non-linear)' if self.config.nonlinear else ''}: "
+            f"{first.metric} {first.value:.4f} "
             f"[{first.low:.4f}, {first.high:.4f}] on {self.config.n_test} rows>"
         )
 
