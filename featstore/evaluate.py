@@ -117,6 +117,8 @@ def probe(
     val_part = labelled_part(store, names, labels, val_split) if val_split else None
 
     estimator = _estimator(protocol, device=device, engine=engine, seed=seed)
+    if getattr(estimator, "needs_tokens", False):
+        estimator.set_params(n_tokens=_n_tokens(train_part.view, protocol))
     trials: list[Trial] = []
     chosen = protocol.values[0] if protocol.values else None
     selected_on = "fixed"
@@ -157,6 +159,7 @@ def probe(
         n_train=len(train_part.labels),
         n_test=len(test_part.labels),
         seed=seed,
+        nonlinear=bool(getattr(estimator, "nonlinear", False)),
     )
     run = ProbeRun(
         name=name or _run_name(config),
@@ -283,6 +286,24 @@ def _estimator(protocol: Preset, **offered: Any) -> Estimator:
     return estimator
 
 
+def _n_tokens(view: View, protocol: Preset) -> int:
+    """Tokens of a row of the one feature that a probe over tokens can take."""
+    block, *others = view.blocks
+    if others:
+        raise InvalidInputError(
+            f"{protocol.name} attends to the tokens of one feature; it cannot take "
+            f"{' + '.join(view.names)} side by side"
+        )
+    n_tokens = block.spec.backbone.n_tokens
+    if n_tokens is None:
+        raise InvalidInputError(
+            f"{protocol.name} attends to tokens, and {block.name!r} holds one vector per image; "
+            "extract its backbone with ?pool=tokens, e.g. --backbone "
+            f"'{block.name}-tokens=timm/vit_small_patch14_dinov2?pool=tokens'"
+        )
+    return n_tokens
+
+
 def _own_choice(estimator: Estimator) -> tuple[float, str]:
     """Value that a fitted estimator took without being told one, and the rule it went by.
 
@@ -359,4 +380,7 @@ def _run_name(config: RunConfig) -> str:
     words = f"{config.preset}-{'+'.join(config.features)}-{config.target}"
     # A target may be called what no folder can; the digest tells shortened names apart.
     words = re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)[:_NAME_LENGTH]
-    return f"{words}-{digest(dataclasses.asdict(config))[:6]}"
+    fields = dataclasses.asdict(config)
+    if not config.nonlinear:
+        del fields["nonlinear"]  # names of runs outlive releases
+    return f"{words}-{digest(fields)[:6]}"
