@@ -42,10 +42,11 @@ def load_encoder(
     source
         ``torchvision/MODEL[@WEIGHTS]``, ``timm/MODEL[.TAG]``, ``random/MODEL[?seed=0]``,
         ``onnx:FILE`` or ``checkpoint:FILE?arch=MODEL``; then options as ``?key=value&...`` and
-        ``#LAYER``.  Options of all kinds: ``pool=cls|mean|cls+mean|none|flatten``,
+        ``#LAYER``.  Options of all kinds: ``pool=cls|mean|cls+mean|none|flatten|tokens``,
         ``prefix_tokens=N``, ``size=N``, ``resize=N``, ``interp=bilinear|bicubic|...``,
         ``mean=r,g,b``, ``std=r,g,b``.  By default the layer is the input of the classification
         head; vectors are taken as they are, maps averaged, tokens reduced to the class token.
+        ``pool=tokens`` keeps all patch tokens, by default of the last layer.
         Packages add kinds by entry points of the group ``featstore.backbones``: a callable of
         (`Source`, `Settings`) that returns an encoder.
     device

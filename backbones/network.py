@@ -33,6 +33,9 @@ class Network:
         Computes the input of the head.
     prefix_tokens
         Class and register tokens before the patch tokens; 0 for networks without.
+    tokens
+        Computes the last tokens or map, which the head's input is pooled from; None where that is
+        not known.
     """
 
     module: nn.Module
@@ -42,6 +45,7 @@ class Network:
     head: tuple[str, ...]
     penultimate: Forward
     prefix_tokens: int = 0
+    tokens: Forward | None = None
 
     def in_head(self, name: str) -> bool:
         """Whether a parameter or module belongs to the classification head."""

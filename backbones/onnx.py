@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.onnx_graph import cut, graph_digest, graph_inputs, read_graph
-from featstore.backbones.pooling import Pooling, choose_pooling, describe_pooling, pool
+from featstore.backbones.pooling import (
+    Pooling,
+    choose_pooling,
+    count_tokens,
+    describe_pooling,
+    pool,
+)
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError
@@ -154,6 +160,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
             layer=layer,
             pooling=describe_pooling(pooling, prefix_tokens=prefix_tokens, usual=_PREFIX_TOKENS),
             dim=sum(p.shape[1] for p in pool(activation, pooling, prefix_tokens=prefix_tokens)),
+            n_tokens=count_tokens(activation, pooling, prefix_tokens=prefix_tokens),
         ),
         transform=transform,
         engine=f"onnxruntime {onnxruntime.__version__} {provider}",

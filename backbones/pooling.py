@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 
 from featstore.errors import InvalidInputError
 
-Pooling = Literal["none", "cls", "mean", "cls+mean", "flatten"]
+Pooling = Literal["none", "cls", "mean", "cls+mean", "flatten", "tokens"]
 
 _BY_RANK: dict[int, tuple[Pooling, ...]] = {
     2: ("none", "flatten"),
-    3: ("cls", "mean", "cls+mean", "flatten"),
-    4: ("mean", "flatten"),
+    3: ("cls", "mean", "cls+mean", "flatten", "tokens"),
+    4: ("mean", "flatten", "tokens"),
 }
 
 
@@ -52,7 +52,7 @@ def choose_pooling(
     fitting = _BY_RANK.get(len(shape), ("flatten",))
     if len(shape) == 3:
         if prefix_tokens == 0:
-            fitting = ("mean", "flatten")
+            fitting = ("mean", "flatten", "tokens")
         elif prefix_tokens >= shape[1]:
             raise InvalidInputError(
                 f"layer {layer!r} has {shape[1]} tokens, of which {prefix_tokens} are said to be "
@@ -93,7 +93,7 @@ def describe_pooling(how: Pooling, *, prefix_tokens: int, usual: int) -> str:
     >>> describe_pooling("mean", prefix_tokens=5, usual=1)
     'mean (prefix_tokens=5)'
     """
-    if "mean" not in how or prefix_tokens == usual:
+    if how not in ("mean", "cls+mean", "tokens") or prefix_tokens == usual:
         return how
     return f"{how} (prefix_tokens={prefix_tokens})"
 
@@ -107,7 +107,8 @@ def pool(activation: Any, how: Pooling, *, prefix_tokens: int) -> list[Any]:
         Shape (n, d), (n, t, d), (n, c, h, w) or (n, h, w, c), float32.
     how
         As `choose_pooling` returned it.  ``"cls"`` is token 0; ``"mean"`` of tokens leaves out all
-        prefix tokens (DINOv2's patch average).
+        prefix tokens (DINOv2's patch average).  ``"tokens"`` are all but the prefix tokens, or the
+        positions of a map row by row, one after the other.
     prefix_tokens
         Number of class and register tokens.
 
@@ -127,10 +128,34 @@ def pool(activation: Any, how: Pooling, *, prefix_tokens: int) -> list[Any]:
         return [activation]
     if how == "flatten":
         return [activation.reshape(len(activation), -1)]
+    if how == "tokens":
+        return [_tokens(activation, prefix_tokens).reshape(len(activation), -1)]
     if activation.ndim == 4:
         return [activation.mean(_spatial_axes(activation.shape))]
     tokens = {"cls": activation[:, 0], "mean": activation[:, prefix_tokens:].mean(1)}
     return [tokens[part] for part in how.split("+")]
+
+
+def count_tokens(activation: Any, how: Pooling, *, prefix_tokens: int) -> int | None:
+    """Count the tokens that `pool` leaves in a row; None where it leaves a single vector.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_tokens(np.zeros((1, 512, 7, 7)), "tokens", prefix_tokens=0)
+    49
+    """
+    return int(_tokens(activation, prefix_tokens).shape[1]) if how == "tokens" else None
+
+
+def _tokens(activation: Any, prefix_tokens: int) -> Any:
+    """Patch tokens, or the positions of a map, shape (n, t, d)."""
+    if activation.ndim == 3:
+        return activation[:, prefix_tokens:]
+    if _spatial_axes(activation.shape) == (2, 3):
+        activation = activation.swapaxes(1, 2).swapaxes(2, 3)  # channels last
+    n, height, width, channels = activation.shape
+    return activation.reshape(n, height * width, channels)
 
 
 def _spatial_axes(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """timm: its image networks, with its weights or none.
 
 The default layer is timm's own "pre-logits" representation: ``forward_features``, then
-``forward_head(pre_logits=True)``.
+``forward_head(pre_logits=True)``.  With ``pool=tokens`` it is ``forward_features`` alone:
+of a ViT the normalised patch tokens (unnormalised where the model averages them first), of other
+networks the last map.
 """
 
 from __future__ import annotations
@@ -118,6 +120,15 @@ def _network(module: Any, name: str, *, weights: str, size: int | None) -> Netwo
         features: Tensor = module.forward_head(module.forward_features(images), pre_logits=True)
         return features
 
+    def tokens(images: Tensor) -> Tensor:
+        activation = module.forward_features(images)
+        if not isinstance(activation, Tensor):
+            raise InvalidInputError(
+                f"timm/{name} gives a {type(activation).__name__} in place of tokens; name a "
+                "layer, as in '...?pool=tokens#norm'"
+            )
+        return activation
+
     classifier = module.pretrained_cfg.get("classifier") or ()
     return Network(
         module=module,
@@ -127,6 +138,7 @@ def _network(module: Any, name: str, *, weights: str, size: int | None) -> Netwo
         head=(classifier,) if isinstance(classifier, str) else tuple(classifier),
         penultimate=penultimate,
         prefix_tokens=int(getattr(module, "num_prefix_tokens", 0)),
+        tokens=tokens,
     )
 
 

@@ -15,7 +15,13 @@ from torch import Tensor
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.layer import Forward, check_runs_once, tap
 from featstore.backbones.network import Network, weights_digest
-from featstore.backbones.pooling import Pooling, choose_pooling, describe_pooling, pool
+from featstore.backbones.pooling import (
+    Pooling,
+    choose_pooling,
+    count_tokens,
+    describe_pooling,
+    pool,
+)
 from featstore.backbones.settings import Settings
 from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError
@@ -23,6 +29,7 @@ from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
 
 PENULTIMATE = "penultimate"
+TOKENS = "tokens"
 
 # Fresh large activations cost page faults: on a CPU, EfficientNet-Lite0 takes 1.0 (4 images), 1.16
 # (8), 1.5 (16) and 1.8 (32) times the processor time per image.
@@ -93,7 +100,8 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
     network
         What a family or a checkpoint built.
     source
-        Which layer and pooling; by default the input of the classification head.
+        Which layer and pooling; by default the input of the classification head, or with
+        ``pool=tokens`` what that is pooled from.
     settings
         Device, numerics, transform and threads.
 
@@ -105,9 +113,16 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
     device = _device(settings)
     transform = settings.transform_for(source, network.transform)
     module = network.module.eval()
-    layer = source.layer or PENULTIMATE
-    if layer == PENULTIMATE:
-        forward, digest = network.penultimate, weights_digest(network.state(head=False).items())
+    layer = source.layer or (TOKENS if source.options.get("pool") == "tokens" else PENULTIMATE)
+    forward = {PENULTIMATE: network.penultimate, TOKENS: network.tokens}.get(layer)
+    named = forward is None
+    if forward is not None:
+        digest = weights_digest(network.state(head=False).items())
+    elif source.layer is None:
+        raise InvalidInputError(
+            f"backbone {source.text!r}: which layer holds the tokens of {network.architecture} is "
+            "not known; name one whose activation has positions, as in '...?pool=tokens#layer4'"
+        )
     else:
         forward = tap(module, layer)
         digest = weights_digest(network.state(head=network.in_head(layer)).items())
@@ -117,7 +132,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
     module.to(device).to(memory_format=torch.channels_last)
     probe = torch.zeros(1, 3, transform.size, transform.size, device=device)
     try:
-        if layer != PENULTIMATE:
+        if named:
             check_runs_once(module, layer, probe)
         with torch.inference_mode():
             activation = forward(probe)
@@ -145,6 +160,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
                 pooling, prefix_tokens=prefix_tokens, usual=network.prefix_tokens
             ),
             dim=sum(p.shape[1] for p in pool(activation, pooling, prefix_tokens=prefix_tokens)),
+            n_tokens=count_tokens(activation, pooling, prefix_tokens=prefix_tokens),
         ),
         transform=transform,
         numerics=settings.numerics,

@@ -11,6 +11,8 @@ squeezenet                            map before the final convolution, averaged
 vit                                   normalised class token, before ``heads``
 swin                                  normalised and pooled map, before ``head``
 ====================================  =============================================
+
+With ``pool=tokens`` it is the encoder's normalised output, for ``vit``.
 """
 
 from __future__ import annotations
@@ -132,6 +134,7 @@ def _network(module: nn.Module, name: str, *, weights: str, transform: Transform
         head=(*head, *auxiliary),
         penultimate=tap(module, head[0], side="input"),
         prefix_tokens=1 if isinstance(module, models.VisionTransformer) else 0,
+        tokens=tap(module, "encoder") if isinstance(module, models.VisionTransformer) else None,
     )
 
 

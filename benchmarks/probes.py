@@ -27,15 +27,15 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
 from logistic_race import picture
 from logistic_race.grid import Work, grid, labels
 from logistic_race.peers import peers
 from logistic_race.problem import Problem, load
 from logistic_race.race import Arrival, race
-from rich.console import Console
-from rich.table import Table
-from threadpoolctl import threadpool_limits
-
 from store_harness.machine import describe
 
 _PACKAGES = {"numpy", "scipy", "scikit-learn", "torch"}

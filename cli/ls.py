@@ -91,7 +91,7 @@ def runs_frame(store: FeatureStore) -> pd.DataFrame:
             {
                 "run": name,
                 "target": run.config.target,
-                "probe": f"{run.config.probe}, {run.config.parameter} = {run.config.value:g}",
+                "probe": f"{run.config.probe_label}, {run.config.parameter} = {run.config.value:g}",
                 "dim": run.config.dim,
                 "metric": first["metric"],
                 "value": first["value"],

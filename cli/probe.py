@@ -188,7 +188,7 @@ def _show(run: Any) -> None:
     )
     click.echo(
         f"{' + '.join(config.features)} ({config.dim} dimensions) → {config.target}; "
-        f"{config.probe}, {config.parameter} = {config.value:g} ({config.how_chosen}); "
+        f"{config.probe_label}, {config.parameter} = {config.value:g} ({config.how_chosen}); "
         + (
             f"{config.n_test} rows, each predicted by a probe of the other {config.folds - 1} folds"
             if config.nested
@@ -208,6 +208,8 @@ def _show(run: Any) -> None:
         )
     if run.certificate:
         click.echo(_in_words(run.certificate))
+    if config.nonlinear:
+        echo_note(f"{config.probe} is a non-linear probe: the number is no linear evaluation")
     if config.selected_on_test:
         echo_note(f"{config.parameter} was selected on the reported rows: the number is optimistic")
     if config.shared_groups:
@@ -215,8 +217,8 @@ def _show(run: Any) -> None:
             f"{config.shared_groups} classes of {config.groups} have rows in training and in test: "
             "a result on new ones may be lower"
         )
-    values = run.selection["value"]
-    if len(values) > 1 and config.value in (values.min(), values.max()):
+    if run.at_edge:
+        values = run.selection["value"]
         echo_note(
             f"the best {config.parameter} is at the edge of the values tried "
             f"({values.min():g} … {values.max():g})"
@@ -239,10 +241,11 @@ def _in_words(certificate: Mapping[str, Any]) -> str:
             "optimum"
         )
     if "epochs" in certificate:
+        width = f"{certificate['width']} hidden units, " if "width" in certificate else ""
         return (
-            f"{certificate['epochs']} epochs at learning rate {certificate['lr']:g} and weight "
-            f"decay {certificate['weight_decay']:g}: training loss {certificate['loss']:.4g}, "
-            f"training accuracy {certificate['accuracy']:.1%}"
+            f"{width}{certificate['epochs']} epochs at learning rate {certificate['lr']:g} and "
+            f"weight decay {certificate['weight_decay']:g}: training loss "
+            f"{certificate['loss']:.4g}, training accuracy {certificate['accuracy']:.1%}"
         )
     if "recall" in certificate:
         return _search_in_words(certificate)

@@ -25,6 +25,9 @@ class Estimator(Protocol):
     - once fitted, ``chosen_by_``: the rule by which it settled on a value of the parameter on the
       training rows, such as ``"leave-one-out"``; the value is then in the attribute called like
       the parameter with an underscore behind it (``alpha_``);
+    - ``nonlinear = True``: what is trained is more than a linear map, and every result says so;
+    - ``needs_tokens = True``: rows are tokens one after the other, whose number is set as the
+      parameter ``n_tokens``;
     - ``certificate_``, a dataclass of numbers about the solution;
     - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run.
     """

@@ -165,7 +165,7 @@ def probe(
         by=plan.by,
     )
     shared_groups = _warn_of_shared_groups(parts, together)
-    estimator = make_estimator(protocol, device=device, engine=engine, seed=seed)
+    estimator = make_estimator(protocol, parts.train.view, device=device, engine=engine, seed=seed)
     outcome = carry_out(
         store,
         Learner(estimator, labels, scaling),
@@ -200,6 +200,7 @@ def probe(
         groups=groups,
         shared_groups=shared_groups,
         thresholds_on=outcome.thresholds_on,
+        nonlinear=bool(getattr(estimator, "nonlinear", False)),
     )
     run = ProbeRun(
         name=name or _run_name(config),
@@ -270,4 +271,9 @@ def _run_name(config: RunConfig) -> str:
     words = f"{config.preset}-{'+'.join(config.features)}-{config.target}"
     # A target may be called what no folder can; the digest tells shortened names apart.
     words = re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)[:_NAME_LENGTH]
-    return f"{words}-{digest(dataclasses.asdict(config))[:6]}"
+    # Names of runs outlive releases: what a later one adds changes no name by its default.
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    fields = {
+        name: value for name, value in dataclasses.asdict(config).items() if value != usual[name]
+    }
+    return f"{words}-{digest(fields)[:6]}"

@@ -246,6 +246,32 @@ PRESETS = {
                 },
             },
         ),
+        Preset(
+            "mlp",
+            "mlp",
+            tuple(range(12)),
+            "featstore's default, non-linear: one hidden layer of 256 or 1024, 3 lrs x 2 weight "
+            "decays, AdamW, 30 epochs of batches of 256, warm-up, cosine",
+            arguments={
+                "widths": (256, 1024),
+                "lrs": (3e-4, 1e-3, 3e-3),
+                "weight_decays": (0.01, 1.0),
+            },
+        ),
+        Preset(
+            "capi-attentive",
+            "attentive",
+            tuple(range(30)),
+            "facebookresearch/capi, eval_classification.py, patch tokens, non-linear: attention "
+            "pooling by one query, 10 lrs x batch / 256 x 3 weight decays, AdamW (0.9, 0.95), "
+            "12,500 steps of 128 rows, warm-up 1,250, cosine; 10 % val",
+            val_fraction=0.1,
+            arguments={
+                "lrs": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01),
+                "weight_decays": (5e-4, 1e-3, 5e-2),
+                "scale_lr": True,
+            },
+        ),
     )
 }
 
@@ -260,6 +286,8 @@ DEFAULT_PRESETS = {
     "sgd": "paper-linear",
     "sgd-weight-decay": "clip-benchmark",
     "sgd-grid": "capi",
+    "mlp": "mlp",
+    "attentive": "capi-attentive",
 }
 
 

@@ -19,6 +19,7 @@ from featstore.presets import (
 from featstore.registry import probe as probe_class
 from featstore.registry import probes
 from featstore.samples import Target
+from featstore.view import View
 
 
 def chosen_preset(probe: str | None, name: str | None, value: float | None) -> Preset:
@@ -75,9 +76,35 @@ def chosen_metric(protocol: Preset, labels: Target, name: str | None) -> str:
     return name or usual
 
 
-def make_estimator(protocol: Preset, **offered: Any) -> Estimator:
-    """Make the protocol's estimator, with those of the offered arguments that it takes."""
+def make_estimator(protocol: Preset, view: View, **offered: Any) -> Estimator:
+    """Make the protocol's estimator, with those of the offered arguments that it takes.
+
+    Raises
+    ------
+    InvalidInputError
+        If it attends to tokens, and the view is not of one feature that has them.
+    """
     estimator: Estimator = probe_class(protocol.probe)(**protocol.arguments)
+    if getattr(estimator, "needs_tokens", False):
+        offered["n_tokens"] = _n_tokens(view, protocol)
     taken = estimator.get_params().keys() & offered.keys()
     estimator.set_params(**{name: offered[name] for name in taken})
     return estimator
+
+
+def _n_tokens(view: View, protocol: Preset) -> int:
+    """Tokens of a row of the one feature that a probe over tokens can take."""
+    block, *others = view.blocks
+    if others:
+        raise InvalidInputError(
+            f"{protocol.name} attends to the tokens of one feature; it cannot take "
+            f"{' + '.join(view.names)} side by side"
+        )
+    n_tokens = block.spec.backbone.n_tokens
+    if n_tokens is None:
+        raise InvalidInputError(
+            f"{protocol.name} attends to tokens, and {block.name!r} holds one vector per image; "
+            "extract its backbone with ?pool=tokens, e.g. --backbone "
+            f"'{block.name}-tokens=timm/vit_small_patch14_dinov2?pool=tokens'"
+        )
+    return n_tokens

@@ -24,6 +24,8 @@ PROBES = {
     "sgd": "featstore.probes:SGDProbe",
     "sgd-weight-decay": "featstore.probes:WeightDecayProbe",
     "sgd-grid": "featstore.probes:SGDGridProbe",
+    "mlp": "featstore.probes:MLPProbe",
+    "attentive": "featstore.probes:AttentiveProbe",
 }
 PROBE_ENTRY_POINTS = "featstore.probes"
 

@@ -101,6 +101,17 @@ class ProbeRun:
         """Top-1 accuracy on the test rows, in [0, 1]; single-label only."""
         return self.metric("top1")
 
+    @property
+    def at_edge(self) -> bool:
+        """Whether the chosen value is the smallest or the largest of several that were tried.
+
+        A position in a grid of heads has no edges.
+        """
+        tried = self.selection["value"]
+        if len(tried) < 2 or self.config.parameter == "head":
+            return False
+        return self.config.value in (tried.min(), tried.max())
+
     def metric(self, name: str) -> float:
         """Return a metric's value by name; `KeyError` if the run has none of this name."""
         return float(self.metrics.set_index("metric")["value"][name])
@@ -170,7 +181,8 @@ class ProbeRun:
     def __repr__(self) -> str:
         first = self.metrics.iloc[0]
         return (
-            f"<ProbeRun {self.name}: {first.metric} {first.value:.4f} "
+            f"<ProbeRun {self.name}{' (non-linear)' if self.config.nonlinear else ''}: "
+            f"{first.metric} {first.value:.4f} "
             f"[{first.low:.4f}, {first.high:.4f}] on {self.config.n_test} rows>"
         )
 

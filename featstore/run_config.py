@@ -44,6 +44,9 @@ class RunConfig:
         How many of them have rows that were trained on and rows that are reported on.
     thresholds_on
         Which rows chose the thresholds of F1; None for none.
+    nonlinear
+        Whether what was trained is more than a linear map: then the numbers are no linear
+        evaluation.
     """
 
     features: tuple[str, ...]
@@ -70,6 +73,7 @@ class RunConfig:
     groups: str | None = None
     shared_groups: int = 0
     thresholds_on: str | None = None
+    nonlinear: bool = False
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
@@ -78,6 +82,11 @@ class RunConfig:
         known = {field.name for field in dataclasses.fields(cls)} & fields.keys()
         given: dict[str, Any] = {key: fields[key] for key in known}
         return cls(**given | {key: tuple(given[key]) for key in lists if key in given})
+
+    @property
+    def probe_label(self) -> str:
+        """The estimator as results name it: what is not linear says so."""
+        return f"{self.probe} (non-linear)" if self.nonlinear else self.probe
 
     @property
     def dim(self) -> int:

@@ -43,12 +43,15 @@ class BackboneSpec:
         Sha256 of the weights' content (names, dtypes, shapes and bytes of all tensors).
     layer
         The module or tensor whose activation is taken; ``"penultimate"``, the input of the
-        classification head, by default.
+        classification head, by default; ``"tokens"``, what that input is pooled from.
     pooling
-        How positions become one vector: ``"none"``, ``"cls"``, ``"mean"``, ``"cls+mean"`` or
-        ``"flatten"``; with the number of prefix tokens where it is unusual.
+        How positions become one vector: ``"none"``, ``"cls"``, ``"mean"``, ``"cls+mean"``,
+        ``"flatten"`` or ``"tokens"``; with the number of prefix tokens where it is unusual.
     dim
         Length of the feature vector.
+    n_tokens
+        With ``"tokens"``, how many lie one after the other in a row, each dim / n_tokens long;
+        None for features without tokens.
     """
 
     source: str
@@ -58,6 +61,7 @@ class BackboneSpec:
     layer: str
     pooling: str
     dim: int
+    n_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ class FeatureSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON-able nested dictionaries."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
+        fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        if self.backbone.n_tokens is None:
+            del fields["backbone"]["n_tokens"]  # digests and files of other features stay
+        return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FeatureSpec:

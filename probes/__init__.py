@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from featstore.probes.attentive import AttentiveProbe
     from featstore.probes.centroid import CentroidProbe
     from featstore.probes.certificate import Certificate
     from featstore.probes.conditioning import Conditioning
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from featstore.probes.joint_fit import fit_together
     from featstore.probes.knn import KNNProbe
     from featstore.probes.logistic import LogisticProbe
+    from featstore.probes.mlp import MLPProbe
     from featstore.probes.path import logistic_path
     from featstore.probes.preconditioner import GramBasis
     from featstore.probes.ridge import RidgeProbe
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from featstore.probes.sgd_weight_decay import WeightDecayProbe
 
 __all__ = [
+    "AttentiveProbe",
     "CentroidProbe",
     "Certificate",
     "Conditioning",
@@ -32,6 +35,7 @@ __all__ = [
     "KNNProbe",
     "LDAProbe",
     "LogisticProbe",
+    "MLPProbe",
     "NeighbourGraph",
     "RidgeProbe",
     "SGDGridProbe",
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AttentiveProbe": "attentive",
     "CentroidProbe": "centroid",
     "Certificate": "certificate",
     "Conditioning": "conditioning",
@@ -51,6 +56,7 @@ _MODULES = {
     "KNNProbe": "knn",
     "LDAProbe": "discriminant",
     "LogisticProbe": "logistic",
+    "MLPProbe": "mlp",
     "NeighbourGraph": "faiss_search",
     "RidgeProbe": "ridge",
     "SGDGridProbe": "sgd_grid",

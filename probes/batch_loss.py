@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from featstore.probes.inputs import Targets
+
 #: Log of a probability that counts for nothing.  Without a floor, those of rows far on the right
 #: side would be denormal numbers, with which processors compute twenty times as slowly.
 _NOTHING = -60.0
@@ -90,3 +92,11 @@ class BinaryCrossEntropy:
         torch.sigmoid(Z.clamp_min_(_NOTHING), out=Z)
         Z -= targets
         Z /= self.n_columns
+
+
+def loss_of(targets: Targets, device: torch.device) -> BatchLoss:
+    """Cross-entropy of classes, or binary cross-entropy of an indicator."""
+    labels = torch.from_numpy(targets.labels).to(device)
+    if targets.multilabel:
+        return BinaryCrossEntropy(labels)
+    return CrossEntropy(labels, len(targets.classes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.probes.head_stack import HeadStack
+from featstore.probes.trainable import Trainable
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,14 @@ class Curve:
     lr: NDArray[np.float64]
     loss: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+
+    def divergence(self, parameters: Iterable[Tensor]) -> int | None:
+        """Return the epoch, from 1, in which loss or parameters ceased to be finite; None."""
+        bad = np.flatnonzero(~np.isfinite(self.loss))
+        if len(bad):
+            return int(bad[0]) + 1
+        finite = all(bool(values.isfinite().all()) for values in parameters)
+        return None if finite else len(self.loss)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class CurveRecorder:
         Being trained.
     """
 
-    def __init__(self, stacks: Sequence[HeadStack]) -> None:
+    def __init__(self, stacks: Sequence[Trainable]) -> None:
         self._stacks = stacks
         self._epochs: list[Tensor] = []
 

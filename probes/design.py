@@ -12,24 +12,29 @@ from featstore.probes.row_maps import UnitRows
 _ALIGNMENT = 16  # numbers; products of rows at odd addresses take up to twice as long
 
 
-def padded_width(dim: int) -> int:
-    """Columns of a design block over d features: they, a column of ones, and zeros.
+def padded_width(dim: int, *, bias: bool = True) -> int:
+    """Columns of a design block over d features: they, a column of ones for a bias, and zeros.
 
     Examples
     --------
     >>> padded_width(15), padded_width(16)
     (16, 32)
+    >>> padded_width(16, bias=False)
+    16
     """
-    return -(-(dim + 1) // _ALIGNMENT) * _ALIGNMENT
+    return -(-(dim + bias) // _ALIGNMENT) * _ALIGNMENT
 
 
-def new_design(n_rows: int, dim: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
+def new_design(
+    n_rows: int, dim: int, *, dtype: torch.dtype, device: torch.device, bias: bool = True
+) -> Tensor:
     """Return a design block over d features that are still to be written.
 
     Shape (n_rows, `padded_width(d)`); its dtype is the one computed in.
     """
-    design = torch.zeros(n_rows, padded_width(dim), dtype=dtype, device=device)
-    design[:, dim] = 1.0
+    design = torch.zeros(n_rows, padded_width(dim, bias=bias), dtype=dtype, device=device)
+    if bias:
+        design[:, dim] = 1.0
     return design
 
 

@@ -92,6 +92,11 @@ class HeadStack:
                 self._decay = self._decay * decayed
 
     @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.theta.device
+
+    @property
     def tensors(self) -> list[Tensor]:
         """All that steps change, for a copy of it to be put back."""
         return [self.theta, *self._states, self.sums]

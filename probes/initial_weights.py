@@ -47,7 +47,15 @@ def initial_weights(
     if kind == "normal":
         W.normal_(0.0, std, generator=generator)
     elif kind == "linear":
-        bound = dim**-0.5
-        W.uniform_(-bound, bound, generator=generator)
-        b.uniform_(-bound, bound, generator=generator)
+        W, b = linear_start(n_columns, dim, generator)
     return torch.cat([W, b[:, None]], dim=1)
+
+
+def linear_start(n_columns: int, dim: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw weights (k, d) and bias (k,) as `torch.nn.Linear` does: uniform within ± 1 / √d."""
+    bound = dim**-0.5
+    W, b = torch.empty(n_columns, dim), torch.empty(n_columns)
+    return (
+        W.uniform_(-bound, bound, generator=generator),
+        b.uniform_(-bound, bound, generator=generator),
+    )

@@ -18,6 +18,7 @@ from featstore.errors import InvalidInputError
 from featstore.probes.class_sums import ClassSums
 from featstore.probes.device import DeviceName, device_of, threads_for
 from featstore.probes.inputs import Targets
+from featstore.probes.standardisation import column_scale
 from featstore.probes.stream import BLOCK_ROWS, RowStream
 
 Precision = Literal["auto", "float32", "float64"]
@@ -26,7 +27,6 @@ _FLOAT64_BELOW = 20_000_000  # numbers in X; there float64 costs seconds at most
 _FLOAT32_NOISE = 1e-6  # measured 1e-8 to 7e-7, the more the fewer rows
 _PANELS = 4  # of columns: of a symmetric matrix only the blocks below the diagonal are computed
 _PANEL_COLUMNS = 64  # at least: thin products are slow
-_CONSTANT = 1e-13  # of a column's magnitude: the rounding of its mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class Moments:
             mean += origin
         scale = None
         if std_offset is not None:
-            scale = _scale(mean, scatter.diagonal() / n, std_offset)
+            scale = column_scale(mean, scatter.diagonal() / n, std_offset)
             scatter = scale[:, None] * scatter * scale
             class_sums *= scale
         noise = d * torch.finfo(torch.float64).eps + (0.0 if double else _FLOAT32_NOISE)
@@ -150,7 +150,7 @@ class Moments:
         rows -= mean
         scale = None
         if std_offset is not None:
-            scale = _scale(mean, rows.square().mean(dim=0), std_offset)
+            scale = column_scale(mean, rows.square().mean(dim=0), std_offset)
             rows *= scale
         # Xᵀ = Q R is backward stable at any scale of the columns; a Gram matrix of X is not.
         rotation, R = torch.linalg.qr(rows.T)
@@ -185,9 +185,3 @@ def _add_gram(lower: Tensor, block: Tensor) -> None:
         stop = min(start + width, block.shape[1])
         panel = block[:, start:stop].T @ block[:, :stop]
         lower[start:stop, :stop] += panel
-
-
-def _scale(mean: Tensor, variance: Tensor, std_offset: float) -> Tensor:
-    std = variance.sqrt()
-    scale = 1 / (std + std_offset)
-    return torch.where(std > _CONSTANT * mean.abs(), scale, 0.0)

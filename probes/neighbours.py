@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.probes.affine import RowMap
-from featstore.probes.row_maps import CentredRows, UnitRows
+from featstore.probes.row_maps import CentredRows, RowMap, UnitRows
 from featstore.probes.stream import RowStream
 from featstore.probes.tiles import PREPARED_ROWS, fixed_blocks
 

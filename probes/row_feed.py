@@ -35,10 +35,15 @@ class MemoryFeed:
         Shape (n, d), any floating dtype, on the CPU.
     order
         Of the training.
+
+    Attributes
+    ----------
+    X
+        As given.
     """
 
     def __init__(self, X: Tensor, order: SampleOrder) -> None:
-        self._X, self._order = X, order
+        self.X, self._order = X, order
         self._buffer = X.new_empty(min(BLOCK_ROWS, order.batch_size), X.shape[1])
 
     def batch(self, step: int) -> Iterator[Tensor]:
@@ -46,4 +51,4 @@ class MemoryFeed:
         index = torch.from_numpy(self._order.batch(step))
         for part in blocks(index.shape[0], BLOCK_ROWS):
             out = self._buffer[: part.stop - part.start]
-            yield torch.index_select(self._X, 0, index[part], out=out)
+            yield torch.index_select(self.X, 0, index[part], out=out)

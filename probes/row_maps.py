@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+#: What rows (b, d) as they are stored go through, to rows (b, p).
+RowMap = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)

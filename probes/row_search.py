@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from featstore.ceiling import check_ceiling
-from featstore.probes.affine import RowMap
 from featstore.probes.faiss_search import FaissSearch, Index, check_index
 from featstore.probes.inputs import blocks
 from featstore.probes.neighbours import Metric, Search, row_map, without_self
 from featstore.probes.recall import Recall
+from featstore.probes.row_maps import RowMap
 from featstore.probes.search_budget import SearchBudget
 from featstore.probes.stream import RowStream
 from featstore.probes.tile_search import TileSearch

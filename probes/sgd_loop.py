@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from featstore.probes.curves import CurveRecorder
-from featstore.probes.head_stack import HeadStack
 from featstore.probes.row_feed import RowFeed
+from featstore.probes.trainable import Trainable
 from featstore.probes.training_plan import Plan
 
 
 def finish_step(
-    stacks: Sequence[HeadStack],
+    stacks: Sequence[Trainable],
     X: Tensor,
     targets: Tensor,
     *,
@@ -38,7 +38,7 @@ def finish_step(
         stack.step(coefficients)
 
 
-def train(stacks: Sequence[HeadStack], feed: RowFeed, plan: Plan) -> CurveRecorder:
+def train(stacks: Sequence[Trainable], feed: RowFeed, plan: Plan) -> CurveRecorder:
     """Run a training.
 
     Parameters
@@ -55,7 +55,7 @@ def train(stacks: Sequence[HeadStack], feed: RowFeed, plan: Plan) -> CurveRecord
     recorder
         Of all epochs, or of those up to the one in which no head was finite any more.
     """
-    device = stacks[0].theta.device
+    device = stacks[0].device
     design = plan.new_design(plan.order.batch_size, plan.dim, device)
     recorder = CurveRecorder(stacks)
     for steps in plan.epochs():

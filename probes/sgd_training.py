@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.ceiling import parse_bytes
-from featstore.probes.batch_loss import BinaryCrossEntropy, CrossEntropy
+from featstore.probes.batch_loss import loss_of
 from featstore.probes.curves import Curve, CurveRecorder
-from featstore.probes.design import padded_width
 from featstore.probes.device import device_of, threads_for
 from featstore.probes.head_columns import column_numbers
 from featstore.probes.head_stack import HeadSettings, HeadStack
 from featstore.probes.initial_weights import initial_weights
-from featstore.probes.inputs import Targets, as_tensor, features_of
-from featstore.probes.read_ahead import ReadAhead
+from featstore.probes.inputs import Targets
+from featstore.probes.open_feed import open_feed
 from featstore.probes.row_feed import MemoryFeed
 from featstore.probes.sample_order import SampleOrder
 from featstore.probes.schedule import factors
@@ -57,11 +54,7 @@ class TrainedHead:
     @property
     def diverged(self) -> int | None:
         """Epoch, from 1, in which the loss or the weights ceased to be finite; None."""
-        bad = np.flatnonzero(~np.isfinite(self.curve.loss))
-        if len(bad):
-            return int(bad[0]) + 1
-        finite = self.weights.isfinite().all() and self.offsets.isfinite().all()
-        return None if finite else len(self.curve.loss)
+        return self.curve.divergence([self.weights, self.offsets])
 
 
 def train_heads(
@@ -113,7 +106,6 @@ def _plan(lead: SGDProbe, stream: RowStream, targets: Targets, device: torch.dev
     order = SampleOrder(
         len(stream), batch_size=lead.batch_size, seed=lead.seed, drop_last=lead.drop_last
     )
-    labels = torch.from_numpy(targets.labels).to(device)
     return Plan(
         order=order,
         shares=factors(
@@ -122,9 +114,7 @@ def _plan(lead: SGDProbe, stream: RowStream, targets: Targets, device: torch.dev
             steps_per_epoch=order.steps_per_epoch,
             warmup_steps=lead.warmup_steps,
         ),
-        loss=BinaryCrossEntropy(labels)
-        if targets.multilabel
-        else CrossEntropy(labels, len(targets.classes)),
+        loss=loss_of(targets, device),
         update=Momentum(lead.momentum, lead.nesterov)
         if lead.optimizer == "sgd"
         else Adam(lead.betas, decoupled=lead.optimizer == "adamw"),
@@ -166,27 +156,9 @@ def _run(
     stacks: Sequence[HeadStack],
     plan: Plan,
 ) -> CurveRecorder:
-    """Train from memory where the rows fit under the ceiling, else read them ahead."""
-    source = stream.source
-    if not isinstance(source, np.ndarray):
-        ceilings = [
-            parse_bytes(ceiling)
-            for ceiling in (lead.max_memory, getattr(source, "max_memory", None))
-            if ceiling is not None
-        ]
-        ceiling = min(ceilings, default=None)
-        if ceiling is not None and len(stream) * plan.dim * stream.dtype.itemsize > ceiling:
-            ahead = ReadAhead(
-                source,
-                plan.order,
-                n_steps=plan.n_steps,
-                max_memory=ceiling,
-                reserved=4 * plan.order.batch_size * padded_width(plan.dim),
-            )
-            with closing(ahead):
-                return train(stacks, ahead, plan)
-        source = features_of(lead, source, reset=False)
-    X = as_tensor(source)
-    if stacks[0].theta.is_cuda and fits(plan, stacks[0].theta.device):
-        return train_resident(stacks, X, plan)
-    return train(stacks, MemoryFeed(X, plan.order), plan)
+    """Train on the device where the rows fit there, else batch by batch."""
+    with open_feed(lead, stream, plan, max_memory=lead.max_memory) as feed:
+        device = stacks[0].device
+        if isinstance(feed, MemoryFeed) and device.type == "cuda" and fits(plan, device):
+            return train_resident(stacks, feed.X, plan)
+        return train(stacks, feed, plan)

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featstore.probes.affine import RowMap
 from featstore.probes.inputs import as_tensor, blocks
+from featstore.probes.row_maps import RowMap
 from featstore.probes.stream import RowStream
 
 _TILE_VALUES = 2**24  # 64 MiB of float32

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from featstore.probes.batch_loss import BatchLoss
 from featstore.probes.design import new_design, write_features
+from featstore.probes.row_maps import RowMap
 from featstore.probes.sample_order import SampleOrder
 from featstore.probes.update import Update
 
@@ -40,6 +41,10 @@ class Plan:
         Whether weight decay is for the bias too.
     products
         What the operands of products are rounded to; sums and parameters are float32.
+    scaling
+        What rows go through before they become a design; None for nothing.
+    bias
+        Whether a design has a column of ones, for heads whose bias is one of their weights.
     """
 
     order: SampleOrder
@@ -49,7 +54,9 @@ class Plan:
     dim: int
     normalise: bool
     decay_bias: bool
-    products: Products
+    products: Products = "float32"
+    scaling: RowMap | None = None
+    bias: bool = True
 
     @property
     def n_steps(self) -> int:
@@ -70,10 +77,12 @@ class Plan:
         """Return an empty design over some of the features, shape (n_rows, `padded_width`)."""
         half = self.products == "float16" and device.type == "cuda"
         dtype = torch.float16 if half else torch.float32
-        return new_design(n_rows, dim, dtype=dtype, device=device)
+        return new_design(n_rows, dim, dtype=dtype, device=device, bias=self.bias)
 
     def write(self, rows: Tensor, design: Tensor) -> None:
         """Write stored rows into as many rows of a design, rounded as products ask for it."""
+        if self.scaling is not None:
+            rows = self.scaling(rows)
         write_features(rows, design, normalise=self.normalise)
         if self.products == "float16" and design.dtype == torch.float32:
             design.copy_(design.half())  # a CPU is slow with products of halves

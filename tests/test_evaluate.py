@@ -161,9 +161,11 @@ def test_multilabel(store: FeatureStore) -> None:
         assert run.metric("mAP") > (0.7 if probe in ("centroid", "gaussian") else 0.8)
 
 
-# Those of the SGD probes take longer; tests/probes/test_sgd_presets.py runs them shortened.
+# Those of the SGD probes take longer; tests/probes/test_sgd_presets.py runs them shortened.  The
+# attentive one needs tokens, see tests/probes/test_attentive.py.
 @pytest.mark.parametrize(
-    "name", sorted(name for name in PRESETS if not PRESETS[name].probe.startswith("sgd"))
+    "name",
+    sorted(name for name in PRESETS if not PRESETS[name].probe.startswith(("sgd", "attentive"))),
 )
 def test_every_preset_runs(store: FeatureStore, name: str) -> None:
     run = fs.probe(store, "pca", preset=name, n_boot=0, save=False)

@@ -31,7 +31,7 @@ def labels(runs: Sequence[ProbeRun]) -> list[str]:
     labels
         Unique, in the order of `runs`; such as ``"resnet50 + dinov2 · logistic"``.
     """
-    found = [f"{' + '.join(run.config.features)} · {run.config.probe}" for run in runs]
+    found = [f"{' + '.join(run.config.features)} · {run.config.probe_label}" for run in runs]
     for describe in _DETAILS:
         for alike in _collisions(found):
             details = [describe(runs[i].config) for i in alike]

@@ -51,11 +51,12 @@ def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
         parameter=config.parameter,
         metric=metric,
         chosen=config.value,
+        scale="positions" if config.parameter == "head" else "log",
         ax=axes(None, width=3.3, height=2.4),
     )
     return Selection(
         entry,
-        at_edge=config.value in (tried["value"].min(), tried["value"].max()),
+        at_edge=entry.run.at_edge,
         curve=figure(drawing, key=key, caption=entry.label),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -18,9 +20,10 @@ def selection_curve(
     parameter: str,
     metric: str = "accuracy",
     chosen: float | None = None,
+    scale: Literal["log", "positions"] = "log",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the metric against the parameter on a logarithmic axis, the chosen value marked.
+    """Draw the metric against the parameter, the chosen value marked.
 
     Parameters
     ----------
@@ -29,19 +32,22 @@ def selection_curve(
         standard error, is drawn as a band, and where it decided (the chosen value is not the
         best) so is the line one error below the best.
     parameter
-        For example ``"C"`` or ``"k"``; its values are positive.
+        For example ``"C"`` or ``"k"``.
     metric
         Measured on the validation rows.
     chosen
         The value that was chosen; by default the first with the best metric.
+    scale
+        ``"log"``: of positive values.  ``"positions"``: of places in a grid, whose order means
+        nothing; they are not joined by a line.
     ax
         Axes to draw on; a new figure by default.
 
     Raises
     ------
     InvalidInputError
-        If a column is missing, no row is there, a value is not positive or `chosen` was not
-        tried.
+        If a column is missing, no row is there, a value is not positive on a logarithmic axis,
+        or `chosen` was not tried.
 
     Examples
     --------
@@ -53,7 +59,7 @@ def selection_curve(
         raise InvalidInputError(f"no column {missing[0]!r}; the frame has {list(frame.columns)}")
     frame = frame.sort_values(parameter, kind="stable").reset_index(drop=True)
     x, y = frame[parameter], frame[metric]
-    if frame.empty or not (x > 0).all():
+    if frame.empty or (scale == "log" and not (x > 0).all()):
         raise InvalidInputError(
             f"cannot draw {parameter} = {list(x)} on a logarithmic axis: positive values are needed"
         )
@@ -63,9 +69,9 @@ def selection_curve(
     best_x, best_y = float(picked[parameter].iloc[0]), float(picked[metric].iloc[0])
     ax = axes(ax, width=4.8, height=3.2)
     grid(ax, "y")
-    ax.set_xscale("log")
+    ax.set_xscale("log" if scale == "log" else "linear")
     ax.axvline(best_x, color=VERMILLION, linewidth=1, linestyle="--")
-    ax.plot(x, y, "o-", color=BLUE, markersize=4)
+    ax.plot(x, y, "o-" if scale == "log" else "o", color=BLUE, markersize=4)
     ax.plot(best_x, best_y, "o", color=VERMILLION, markersize=8)
     if "se" in frame and frame["se"].notna().any():
         error = frame["se"]

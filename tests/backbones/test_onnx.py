@@ -170,6 +170,11 @@ def test_dinov2_inside_a_larger_graph(dinov2: Path, clothing: Path, normalise: A
     cosine = (features * tokens[:, 0]).sum(1) / np.linalg.norm(features, axis=1)
     assert (cosine / np.linalg.norm(tokens[:, 0], axis=1) > 0.99999).all()
 
+    patches = load_encoder(f"onnx:{dinov2}?pool=tokens#{TOKENS}", device="cpu")
+    assert (patches.spec.n_tokens, patches.spec.dim) == (256, 256 * 384)
+    found = patches.encode(pixels[:2]).reshape(2, 256, 384)
+    np.testing.assert_allclose(found, tokens[:2, 1:], rtol=1e-3, atol=1e-3)
+
     order = [3, 0, 4, 1, 2]
     np.testing.assert_array_equal(encoder.encode(pixels[order]), features[order])
     np.testing.assert_array_equal(encoder.encode(pixels[:1]), features[:1])

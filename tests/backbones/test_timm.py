@@ -117,6 +117,33 @@ def test_mean_of_patches_leaves_register_tokens_out(normalise: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "size", "prefix", "n_tokens"),
+    [("vit_small_patch14_reg4_dinov2", 56, 5, 16), ("vit_tiny_patch16_224", 64, 1, 16)],
+)
+def test_patch_tokens(name: str, size: int, prefix: int, n_tokens: int, normalise: Any) -> None:
+    encoder = load_encoder(f"random/{name}?size={size}&pool=tokens", device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+    network: Any = untrained(f"timm/{name}", seed=0, size=size).module
+    with torch.inference_mode():
+        tokens = network.forward_features(normalise(pixels, encoder.transform))[:, prefix:]
+    assert (encoder.spec.n_tokens, encoder.spec.layer) == (n_tokens, "tokens")
+    assert tokens.shape[1] == n_tokens
+    expected = tokens.reshape(3, -1).numpy()
+    np.testing.assert_allclose(encoder.encode(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_of_a_map_are_tokens(normalise: Any) -> None:
+    encoder = load_encoder("random/timm/resnet18?size=64&pool=tokens", device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    network: Any = untrained("timm/resnet18", seed=0, size=64).module
+    with torch.inference_mode():
+        activation = network.forward_features(normalise(pixels, encoder.transform))
+    assert encoder.spec.n_tokens == 4
+    expected = activation.permute(0, 2, 3, 1).reshape(2, -1).numpy()
+    np.testing.assert_allclose(encoder.encode(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "resnet18",

@@ -96,7 +96,7 @@ def test_unknown_names() -> None:
         ("convnext_tiny", 64, lambda m, x: m.classifier[:2](m.avgpool(m.features(x)))),
         ("swin_t", 64, lambda m, x: m.norm(m.features(x)).mean((1, 2))),
         ("regnet_y_400mf", 64, lambda m, x: m.avgpool(m.trunk_output(m.stem(x))).flatten(1)),
-        ("vit_b_32", 64, lambda m, x: class_token(m, x)),
+        ("vit_b_32", 64, lambda m, x: encoded(m, x)[:, 0]),
     ],
 )
 def test_penultimate_of_each_family(name: str, size: int, penultimate: Any, normalise: Any) -> None:
@@ -111,11 +111,31 @@ def test_penultimate_of_each_family(name: str, size: int, penultimate: Any, norm
     np.testing.assert_allclose(encoder.encode(pixels) / scale, expected / scale, atol=1e-5)
 
 
-def class_token(vit: Any, images: torch.Tensor) -> torch.Tensor:
+def encoded(vit: Any, images: torch.Tensor) -> torch.Tensor:
     patches = vit.conv_proj(images).flatten(2).transpose(1, 2)
     tokens = torch.cat([vit.class_token.expand(len(images), -1, -1), patches], 1)
-    encoded: torch.Tensor = vit.encoder(tokens)
-    return encoded[:, 0]
+    activation: torch.Tensor = vit.encoder(tokens)
+    return activation
+
+
+def test_patch_tokens_of_vit(normalise: Any) -> None:
+    encoder = load_encoder("random/vit_b_32?size=64&pool=tokens", device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    module = untrained("vit_b_32", seed=0, size=64).module
+    with torch.inference_mode():
+        tokens = encoded(module, normalise(pixels, encoder.transform))[:, 1:]
+    assert (encoder.spec.n_tokens, encoder.spec.dim) == (4, 4 * 768)
+    expected = tokens.reshape(2, -1).numpy()
+    np.testing.assert_allclose(encoder.encode(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tokens_of_an_unknown_layer_have_to_be_named() -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"tokens of torchvision/resnet18 .*pool=tokens#lay"
+    ):
+        load_encoder("random/resnet18?size=64&pool=tokens", device="cpu")
+    encoder = load_encoder("random/resnet18?size=64&pool=tokens#layer4", device="cpu")
+    assert (encoder.spec.n_tokens, encoder.spec.dim, encoder.spec.layer) == (4, 2048, "layer4")
 
 
 @pytest.mark.parametrize("name", ["resnet50", "efficientnet_b1", "swin_v2_t", "vit_l_16"])
