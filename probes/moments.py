@@ -134,7 +134,7 @@ class Moments:
             mean += origin
         scale = None
         if std_offset is not None:
-            scale = _scale(mean, scatter.diagonal() / n, std_offset)
+            scale = inverse_deviation(mean, scatter.diagonal() / n, std_offset)
             scatter = scale[:, None] * scatter * scale
             class_sums *= scale
         noise = d * torch.finfo(torch.float64).eps + (0.0 if double else _FLOAT32_NOISE)
@@ -150,7 +150,7 @@ class Moments:
         rows -= mean
         scale = None
         if std_offset is not None:
-            scale = _scale(mean, rows.square().mean(dim=0), std_offset)
+            scale = inverse_deviation(mean, rows.square().mean(dim=0), std_offset)
             rows *= scale
         # Xᵀ = Q R is backward stable at any scale of the columns; a Gram matrix of X is not.
         rotation, R = torch.linalg.qr(rows.T)
@@ -187,7 +187,8 @@ def _add_gram(lower: Tensor, block: Tensor) -> None:
         lower[start:stop, :stop] += panel
 
 
-def _scale(mean: Tensor, variance: Tensor, std_offset: float) -> Tensor:
+def inverse_deviation(mean: Tensor, variance: Tensor, std_offset: float) -> Tensor:
+    """Return 1 / (standard deviation + offset) of columns, shape (..., d); 0 for constant ones."""
     std = variance.sqrt()
     scale = 1 / (std + std_offset)
     return torch.where(std > _CONSTANT * mean.abs(), scale, 0.0)
