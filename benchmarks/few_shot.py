@@ -98,13 +98,14 @@ def together(X: NDArray[Any], y: NDArray[Any], task: Task) -> dict[tuple[int, fl
     """Predictions of featstore, by subset and C."""
     predicted = {}
     same = all(rows is task.asked[0] for rows in task.asked)
+    used, asked = (np.unique(np.concatenate(rows)) for rows in (task.subsets, task.asked))
     found = LogisticProbe().score_subsets(
-        X,
-        y,
-        task.subsets,
-        X[task.asked[0]] if same else X,
+        X[used],
+        y[used],
+        [np.searchsorted(used, rows) for rows in task.subsets],
+        X[asked],
         task.Cs,
-        asked=None if same else task.asked,
+        asked=None if same else [np.searchsorted(asked, rows) for rows in task.asked],
     )
     for one in found:
         predicted[one.subset, one.value] = one.classes[one.scores.argmax(axis=1)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featstore.few_shot_result import FewShot
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
     """Whole numbers with commas between them."""
 
     name = "k,k,…"
@@ -61,7 +61,7 @@ class Numbers(click.ParamType):
 @click.option(
     "--nested/--independent",
     default=None,
-    help="Whether the rows of few shots are among those of more. [default: the preset's, or nested]",
+    help="Whether a few rows are among those of more shots. [default: the preset's, or nested]",
 )
 @click.option("--use-all", is_flag=True, help="A class with too few rows gives all it has.")
 @click.option("--episodes", type=click.IntRange(min=1), help="N-way K-shot episodes instead.")
@@ -195,7 +195,9 @@ def _draw(path: Path, results: Sequence[FewShot]) -> None:
     from featstore import plots
     from featstore.few_shot_result import joined
 
-    path.write_text(plots.to_svg(plots.few_shot(joined(results)).figure))
+    figure = plots.few_shot(joined(results)).get_figure(root=True)
+    assert figure is not None  # it was just made
+    path.write_text(plots.to_svg(figure))
 
 
 def _show(result: FewShot) -> None:

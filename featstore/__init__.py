@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
-    from featstore.errors import FeatstoreError
     from featstore.episode_draws import EpisodeDraws
     from featstore.episode_evaluation import episodes
+    from featstore.errors import FeatstoreError
     from featstore.evaluate import probe
     from featstore.exports import Exported, export
     from featstore.extraction import Extraction, extract
-    from featstore.shot_evaluation import few_shot
     from featstore.few_shot_result import FewShot
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
+    from featstore.shot_evaluation import few_shot
     from featstore.store import FeatureStore
     from featstore.subset import Subset
     from featstore.taxonomy import Taxonomy

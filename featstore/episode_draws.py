@@ -138,7 +138,7 @@ class EpisodeDraws:
                 f"and {self.queries} to be told apart; {self.way}-way episodes need as many "
                 "classes: ask for fewer queries, shots or classes"
             )
-        names = id_hashes([classes[code] for code in eligible])
+        names = id_hashes([classes[code] for code in eligible.tolist()])
         chosen = np.empty((self.episodes, self.way), np.intp)
         learned = np.empty((self.episodes, self.way, self.shots), np.intp)
         asked = np.empty((self.episodes, self.way, self.queries), np.intp)

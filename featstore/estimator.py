@@ -25,6 +25,8 @@ class Estimator(Protocol):
     - once fitted, ``chosen_by_``: the rule by which it settled on a value of the parameter on the
       training rows, such as ``"leave-one-out"``; the value is then in the attribute called like
       the parameter with an underscore behind it (``alpha_``);
+    - ``score_subsets``, which fits many small parts of one feature matrix together: see
+      `featstore.subset_scores.SubsetEstimator`;
     - ``certificate_``, a dataclass of numbers about the solution;
     - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -56,23 +57,21 @@ def choose(
             "or ask for fewer shots"
         )
     ties: Literal["smaller", "larger"] = getattr(setup.estimator, "ties", "smaller")
-    known: dict[tuple[int, float], float] = {}
     grids: dict[tuple[float, ...], list[int]] = defaultdict(list)
     for k, several in subsets.items():
         grids[_usable(setup, several)].append(k)
     trials = {}
     for values, shots in grids.items():
         # Together: the same products serve nested draws and all values.
-        known |= _scores(setup, rows, subsets, queries, shots, values)
+        known = _scores(setup, rows, subsets, queries, shots, values)
+
         for k in shots:
-
-            def score(candidates: Sequence[float], k: int = k) -> Iterator[Trial]:
-                new = [value for value in candidates if (k, value) not in known]
-                if new:
-                    known.update(_scores(setup, rows, subsets, queries, [k], new))
-                return (Trial(value, known[k, value]) for value in candidates)
-
-            trials[k] = search(values, score, kind=setup.protocol.search, ties=ties)
+            trials[k] = search(
+                values,
+                partial(_try_out, setup, rows, subsets, queries, known, k),
+                kind=setup.protocol.search,
+                ties=ties,
+            )
     chosen: dict[int, float | None] = {
         k: best_trial(tried, ties=ties).value for k, tried in trials.items()
     }
@@ -85,12 +84,28 @@ def fixed_value(setup: FewShotSetup, subsets: Sequence[NDArray[np.intp]]) -> flo
 
 
 def _usable(setup: FewShotSetup, subsets: Sequence[NDArray[np.intp]]) -> tuple[float, ...]:
-    """The protocol's values, without neighbours that a subset does not have; at least one."""
+    """Return the protocol's values, without numbers of neighbours that no subset has."""
     values = tuple(map(float, setup.protocol.values))
     if not getattr(setup.estimator, "counts_rows", False):
         return values
     fewest = min(len(subset) for subset in subsets)
     return tuple(k for k in values if k <= fewest) or (float(fewest),)
+
+
+def _try_out(
+    setup: FewShotSetup,
+    rows: ShotRows,
+    subsets: Mapping[int, Sequence[NDArray[np.intp]]],
+    queries: Mapping[int, Sequence[NDArray[np.intp]]],
+    known: dict[tuple[int, float], float],
+    shots: int,
+    values: Sequence[float],
+) -> Iterator[Trial]:
+    """Look scores up, or find them out."""
+    new = [value for value in values if (shots, value) not in known]
+    if new:
+        known |= _scores(setup, rows, subsets, queries, [shots], new)
+    return (Trial(value, known[shots, value]) for value in values)
 
 
 def _scores(

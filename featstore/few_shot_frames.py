@@ -53,7 +53,8 @@ def means_frame(
     """
     groups = values.groupby(["feature", "probe", "shots", "metric"], sort=False)["value"]
     rows = []
-    for (feature, probe, shots, metric), several in groups:
+    for (feature, probe, k, metric), several in groups:
+        shots = int(str(k))
         value = chosen[shots]
         rows.append(
             (
@@ -75,7 +76,7 @@ def means_frame(
 def selection_frame(
     trials: Mapping[int, Sequence[Trial]], chosen: Mapping[int, float | None]
 ) -> pd.DataFrame:
-    """What was tried for each number of shots, and whether it was taken."""
+    """List what was tried for each number of shots, and whether it was taken."""
     rows = [
         (shots, trial.value, trial.score, trial.value == chosen[shots])
         for shots, tried in trials.items()

@@ -110,7 +110,8 @@ def joined(results: Sequence[FewShot], frame: str = "summary") -> pd.DataFrame:
     frame
         ``"summary"`` or ``"values"``.
     """
-    return pd.concat([getattr(result, frame) for result in results], ignore_index=True)
+    frames: list[pd.DataFrame] = [getattr(result, frame) for result in results]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -124,14 +124,14 @@ class ShotDraws:
         >>> len(one.subset), len(two.subset), set(one.subset.rows) <= set(two.subset.rows)
         (2, 4, True)
         """
-        codes = np.asarray(codes, np.intp)
-        self._check(codes, classes)
+        places = np.asarray(codes, np.intp)
+        self._check(places, classes)
         hashes = id_hashes(ids[rows].tolist())
         found = []
         for k in self.shots:
             for draw in range(self.draws):
                 key = (self.seed, self.purpose, draw, "" if self.nested else k)
-                chosen = first_of_each(codes, sort_keys(hashes, *key), k)
+                chosen = first_of_each(places, sort_keys(hashes, *key), k)
                 recipe = {
                     "kind": "k-shot",
                     "purpose": self.purpose,
@@ -153,7 +153,7 @@ class ShotDraws:
             )
             raise InvalidInputError(
                 f"{len(short)} of {(counts > 0).sum()} classes have fewer than {self.shots[-1]} "
-                f"rows to draw from: {named}{', …' if len(short) > _NAMED_CLASSES else ''}; ask for "
+                f"rows to draw from: {named}{', …' if len(short) > len(first) else ''}; ask for "
                 "fewer shots, or let such classes give all their rows (short='all', --use-all)"
             )
 

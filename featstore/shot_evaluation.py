@@ -166,7 +166,7 @@ def few_shot(
 
 
 def _plan(setup: FewShotSetup, *, seed: int, **asked: Any) -> ShotDraws:
-    """The preset's draws, with what was asked for in place of its own."""
+    """Return the preset's draws, with what was asked for in place of its own."""
     given = {key: value for key, value in asked.items() if value is not None}
     if "shots" in given:
         given["shots"] = tuple(given["shots"])

@@ -52,8 +52,9 @@ class Subset:
         Examples
         --------
         >>> ids = np.asarray(["a", "b", "c"])
-        >>> one = Subset.of(np.asarray([2, 0]), ids, recipe={"kind": "by hand"}, seed=0)
-        >>> other = Subset.of(np.asarray([1, 0]), ids[[0, 2, 1]], recipe={"kind": "by hand"}, seed=0)
+        >>> how = {"kind": "by hand"}
+        >>> one = Subset.of(np.asarray([2, 0]), ids, recipe=how, seed=0)
+        >>> other = Subset.of(np.asarray([1, 0]), ids[[0, 2, 1]], recipe=how, seed=0)
         >>> one.rows, one.digest == other.digest
         (array([0, 2]), True)
         """

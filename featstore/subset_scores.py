@@ -140,5 +140,5 @@ def score_one_by_one(
 
 
 def _converged(estimator: Estimator) -> bool:
-    """What the certificate of a fitted estimator says; closed forms have nothing to say."""
+    """Say what the certificate of a fitted estimator says; closed forms have nothing to say."""
     return bool(getattr(getattr(estimator, "certificate_", None), "converged", True))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from featstore.probes.joint_fit import fit_together
     from featstore.probes.knn import KNNProbe
     from featstore.probes.logistic import LogisticProbe
+    from featstore.probes.logistic_subsets import logistic_subsets
     from featstore.probes.path import logistic_path
     from featstore.probes.preconditioner import GramBasis
     from featstore.probes.ridge import RidgeProbe
@@ -39,6 +40,7 @@ __all__ = [
     "WeightDecayProbe",
     "fit_together",
     "logistic_path",
+    "logistic_subsets",
 ]
 
 _MODULES = {
@@ -58,6 +60,7 @@ _MODULES = {
     "WeightDecayProbe": "sgd_weight_decay",
     "fit_together": "joint_fit",
     "logistic_path": "path",
+    "logistic_subsets": "logistic_subsets",
 }
 
 

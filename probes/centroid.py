@@ -188,8 +188,15 @@ class CentroidProbe(AffineClassifier):
         self._check_parameters()
         X = features_of(self, X, reset=True)
         stream = RowStream.of(self, queries, reset=False)
-        options = {"metric": self.metric, "normalise": self.normalise, "centre": self.centre}
-        for heads in centroid_subsets(X, y, subsets, **options, device=self.device):
+        for heads in centroid_subsets(
+            X,
+            y,
+            subsets,
+            metric=self.metric,
+            normalise=self.normalise,
+            centre=self.centre,
+            device=self.device,
+        ):
             for scores in heads.score(stream, asked):
                 for temperature in list(values) or [float("nan")]:
                     yield dataclasses.replace(scores, value=temperature)

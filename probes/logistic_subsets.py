@@ -249,7 +249,7 @@ def _grams(values: Tensor, families: list[RowFamily], origin: Tensor) -> dict[in
 
 
 def _block(grams: dict[int, Tensor], family: RowFamily, rows: NDArray[np.intp]) -> Tensor:
-    """The part of a family's Gram matrix that belongs to some of its rows."""
+    """Cut out the part of a family's Gram matrix that belongs to some of its rows."""
     gram = grams[id(family)]
     if np.array_equal(rows, family.rows):
         return gram

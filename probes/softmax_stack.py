@@ -22,9 +22,9 @@ class SoftmaxStack:
     Attributes
     ----------
     design
-        Centred rows, shape (s, n, r), float64.
+        Centred rows and a column of ones, shape (s, n, r + 1), float64.
     eigenvalues
-        Mean squares of the columns, which are orthogonal, shape (s, r).
+        Mean squares of the rows' columns, which are orthogonal, shape (s, r).
     codes
         Class of each row, shape (s, n), int64; every class occurs in every problem.
     prevalence
@@ -41,9 +41,10 @@ class SoftmaxStack:
 
     @classmethod
     def of(cls, design: Tensor, eigenvalues: Tensor, codes: Tensor, ridge: Tensor) -> Self:
-        """Count the classes; see `SoftmaxStack`."""
-        one_hot = torch.nn.functional.one_hot(codes)
-        return cls(design, eigenvalues, codes, one_hot.double().mean(dim=1), ridge)
+        """Count the classes, and append the ones to centred rows (s, n, r); see `SoftmaxStack`."""
+        shares = torch.nn.functional.one_hot(codes).double().mean(dim=1)
+        design = torch.nn.functional.pad(design, (0, 1), value=1.0)
+        return cls(design, eigenvalues, codes, shares, ridge)
 
     def __len__(self) -> int:
         return len(self.design)
@@ -65,13 +66,13 @@ class SoftmaxStack:
     def start(self) -> Tensor:
         """Parameters with weights zero and the intercepts that are optimal for them."""
         b = self.prevalence.log()
-        theta = b.new_zeros(*b.shape, self.design.shape[2] + 1)
+        theta = b.new_zeros(*b.shape, self.design.shape[2])
         theta[:, :, -1] = b - b.mean(dim=1, keepdim=True)
         return theta
 
     def logits(self, theta: Tensor) -> Tensor:
         """Logits of parameters, or of a direction; half a pass."""
-        return torch.baddbmm(theta[:, :, -1:], theta[:, :, :-1], self.design.mT)
+        return theta @ self.design.mT
 
     def value_and_gradient(self, theta: Tensor, P: Tensor) -> tuple[Tensor, Tensor]:
         """Values (s,) and gradients at parameters whose probabilities are P; half a pass."""
@@ -81,27 +82,16 @@ class SoftmaxStack:
         own = P.gather(1, self.codes[:, None, :])
         losses = torch.where(miss < 0.5, -torch.log1p(-miss), -own.clamp_min(_UNLIKELY).log())
         loss = losses.mean(dim=(1, 2))
-        gradient = torch.empty_like(theta)
-        gradient[:, :, :-1] = torch.baddbmm(W, R, self.design, beta=0, alpha=1 / n)
-        gradient[:, :, :-1] += self.ridge[:, None, None] * W
-        gradient[:, :, -1] = R.mean(dim=2)
-        return loss + self.ridge / 2 * W.square().sum(dim=(1, 2)), gradient
+        gradient = (R @ self.design).div_(n)
+        gradient[:, :, :-1].addcmul_(self.ridge[:, None, None], W)
+        return loss + self.ridge / 2 * _inner(W, W), gradient
 
     def _residual(self, P: Tensor) -> tuple[Tensor, Tensor]:
-        """Derivatives p - e_y of the losses, and 1 - p_y (s, 1, n), without cancellation."""
+        """Return p - e_y, the derivatives of the losses, and 1 - p_y (s, 1, n), uncancelled."""
         truth = self.codes[:, None, :]
         R = P.scatter(1, truth, 0.0)
         miss = R.sum(dim=1, keepdim=True)
         return R.scatter_(1, truth, -miss), miss
-
-    def along(self, U: Tensor, V: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Slope and curvature (s,) of the mean losses at U + step V, and the probabilities there."""
-        P = torch.softmax(torch.addcmul(U, step[:, None, None], V), dim=1)
-        T = P * V
-        mean = T.sum(dim=1)  # (s, n)
-        second = T.mul_(V).sum(dim=1) - mean.square()
-        first = mean - V.gather(1, self.codes[:, None, :])[:, 0]
-        return first.mean(dim=1), second.mean(dim=1), P
 
     def class_curvature(self, P: Tensor) -> Tensor:
         """Mean Hessian in the logits, E[diag p - p pᵀ], shape (s, k, k)."""
@@ -113,6 +103,7 @@ class SoftmaxStack:
         Newton's method, without a pass; a step that does not shrink a problem's gradient is not
         taken.
         """
+        theta[:, :, -1] -= theta[:, :, -1].mean(dim=1, keepdim=True)  # a softmax does not notice
         U = self.logits(theta)
         P = torch.softmax(U, dim=1)
         g = self._residual(P)[0].mean(dim=2)
@@ -150,6 +141,16 @@ class SoftmaxStack:
         repair = mix * (entropy + reach / self.ridge * (_inner(G, G).sqrt() + mix * reach / 2))
         gap = _inner(gW, gW) / (2 * self.ridge) + (b * g).sum(dim=1) + repair
         return torch.minimum(gap.clamp_min(0.0), value)  # a loss is not negative
+
+
+def along(U: Tensor, V: Tensor, step: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Slope and curvature (s,) of the mean losses at logits U + step V, and the probabilities."""
+    P = torch.softmax(torch.addcmul(U, step[:, None, None], V), dim=1)
+    T = P * V
+    mean = T.sum(dim=1)  # (s, n)
+    second = T.mul_(V).sum(dim=1).sub_(mean.square())
+    first = mean.sub_(V.gather(1, codes[:, None, :])[:, 0])
+    return first.mean(dim=1), second.mean(dim=1), P
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from featstore.probes.objective import DIAGONAL_FROM
-from featstore.probes.softmax_stack import SoftmaxStack
+from featstore.probes.softmax_stack import SoftmaxStack, along
 
-MEMORY = 20  # pairs
+MEMORY = 12  # pairs; more cost as much time as they save
 _REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
-_SLOPE_LEFT = 0.3  # the line search ends at this share of the initial slope
+_SLOPE_LEFT = 0.5  # the line search ends at this share of the initial slope
 _LINE_TRIALS = 20
 _STALL = 8  # iterations without a lower value: the noise floor
 _ROUNDS = 4
@@ -146,17 +146,17 @@ def _line_search(
     P: Tensor,
     done: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Steps (s,) that leave at most 30 % of the slope, and the probabilities there."""
+    """Find steps (s,) that leave at most half of the slope, and the probabilities there."""
     W, D = theta[:, :, :-1], direction[:, :, :-1]
     slope = (gradient * direction).sum(dim=(1, 2)).abs()
     cross, square = stack.ridge * (W * D).sum(dim=(1, 2)), stack.ridge * D.square().sum(dim=(1, 2))
     step = torch.ones_like(slope)
     low, high = torch.zeros_like(step), torch.full_like(step, torch.inf)
     searching = torch.arange(len(step), device=step.device)
-    part, U_part, V_part = stack, U, V
+    codes, U_part, V_part = stack.codes, U, V
     for _ in range(_LINE_TRIALS):
         t = step[searching]
-        first, second, P_part = part.along(U_part, V_part, t)
+        first, second, P_part = along(U_part, V_part, t, codes)
         first = first + cross[searching] + t * square[searching]
         second = second + square[searching]
         P = P_part if len(searching) == len(step) else P.index_copy(0, searching, P_part)
@@ -172,7 +172,7 @@ def _line_search(
         halved = (low[searching] + high[searching]) / 2
         fallback = torch.where(high[searching].isinf(), 2 * t, halved)
         step[searching] = torch.where(inside, newton, fallback)
-        part, U_part, V_part = stack.take(searching), U[searching], V[searching]
+        codes, U_part, V_part = stack.codes[searching], U[searching], V[searching]
     else:
         # The last proposal was not evaluated: the one before was.
         step[searching] = t
@@ -218,38 +218,47 @@ class StackMetric:
 
 
 class StackHistory:
-    """The last pairs of steps and gradient changes of every problem."""
+    """The last pairs of steps and gradient changes of every problem.
+
+    They are kept in float32: a direction needs no more, and the time goes into reading them.
+    """
 
     def __init__(self, memory: int) -> None:
         self._memory, self._count = memory, 0
-        self._S = self._Y = self._R = torch.empty(0)
+        self._S = self._Y = self._R = self._Sg = torch.empty(0)
 
     def take(self, problems: Tensor) -> StackHistory:
         """Return the history of some of the problems."""
         part = StackHistory(self._memory)
         part._count = self._count
         if self._count:
-            part._S, part._Y, part._R = self._S[problems], self._Y[problems], self._R[problems]
+            part._S, part._Y, part._R, part._Sg = (
+                x[problems] for x in (self._S, self._Y, self._R, self._Sg)
+            )
         return part
 
     def append(self, s: Tensor, y: Tensor) -> None:
-        """Add pairs, shape (s, k, r + 1) each; a pair whose curvature is rounding counts as none."""
+        """Add pairs, shape (s, k, r + 1) each; a pair whose curvature is rounding counts as none.
+
+        The gradient of the next direction has to be the one that `y` led to.
+        """
         s, y = s.flatten(1), y.flatten(1)
         curvature = (s * y).sum(dim=1)
         good = curvature > 1e-12 * s.norm(dim=1) * y.norm(dim=1)
-        s, y = s * good[:, None], y * good[:, None]
         if not self._count:
-            self._S, self._Y = (s.new_zeros(len(s), self._memory, s.shape[1]) for _ in range(2))
+            shape = (len(s), self._memory, s.shape[1])
+            self._S, self._Y = (s.new_zeros(shape, dtype=torch.float32) for _ in range(2))
             self._R = s.new_zeros(len(s), self._memory, self._memory)
+            self._Sg = s.new_zeros(len(s), self._memory)
         if self._count == self._memory:
-            self._S, self._Y = self._S.roll(-1, dims=1), self._Y.roll(-1, dims=1)
-            self._R = self._R.roll((-1, -1), dims=(1, 2))
+            for x in (self._S, self._Y, self._Sg):
+                x[:, :-1] = x[:, 1:].clone()
+            self._R[:, :-1, :-1] = self._R[:, 1:, 1:].clone()
             self._R[:, -1] = 0
             self._count -= 1
         new, self._count = self._count, self._count + 1
-        self._S[:, new], self._Y[:, new] = s, y
-        self._R[:, : new + 1, new] = (self._S[:, : new + 1] @ y[:, :, None])[:, :, 0]
-        self._R[:, new, new] += (~good).double()
+        self._S[:, new], self._Y[:, new] = s * good[:, None], y * good[:, None]
+        self._R[:, new, new] = torch.where(good, curvature, 1.0)
 
     def direction(self, gradient: Tensor, metric: StackMetric) -> Tensor:
         """Descent directions, shape (s, k, r + 1)."""
@@ -257,10 +266,16 @@ class StackHistory:
             return metric.apply(gradient).neg_()
         m = self._count
         S, Y, R = self._S[:, :m], self._Y[:, :m], self._R[:, :m, :m]
-        D = R.diagonal(dim1=1, dim2=2)[:, :, None]
-        a = torch.linalg.solve_triangular(R, S @ gradient.flatten(1)[:, :, None], upper=True)
-        reduced = gradient - (Y.mT @ a).view_as(gradient)
+        D = R.diagonal(dim1=1, dim2=2)
+        # Rows from the left: batched products with a column are ten times slower.
+        Sg = (gradient.flatten(1).float()[:, None] @ S.mT)[:, 0].double()
+        # The change of S g is S y: the new column of the triangle costs no product.
+        good = Y[:, -1].any(dim=1)
+        R[:, :-1, -1] = (Sg[:, :-1] - self._Sg[:, : m - 1]) * good[:, None]
+        self._Sg[:, :m] = Sg
+        a = torch.linalg.solve_triangular(R, Sg[:, :, None], upper=True)[:, :, 0]
+        reduced = gradient - (a.float()[:, None] @ Y).view_as(gradient)
         q = metric.apply(reduced)
-        rest = D * a - Y @ q.flatten(1)[:, :, None]
-        w = torch.linalg.solve_triangular(R.mT, rest, upper=False)
-        return q.add_((S.mT @ w).view_as(q)).neg_()
+        rest = D * a - (q.flatten(1).float()[:, None] @ Y.mT)[:, 0]
+        w = torch.linalg.solve_triangular(R.mT, rest[:, :, None], upper=False)[:, :, 0]
+        return q.add_((w.float()[:, None] @ S).view_as(q)).neg_()

@@ -1,4 +1,4 @@
-"""Subset coordinates: stacked small feature matrices, rotated to where their columns are orthogonal.
+"""Subset coordinates: stacks of small feature matrices with orthogonal columns.
 
 A ridge penalty does not see rotations, and a free intercept makes centring exact.  So n rows of d
 columns may be replaced by n rows of r = min(n, d) columns: the principal coordinates, from the

@@ -73,7 +73,7 @@ class SubsetHeads:
         self, queries: RowStream, dtype: torch.dtype
     ) -> Iterator[tuple[int, NDArray[np.floating]]]:
         device = self.weights.device
-        c, d = self.weights.shape[1:]
+        d = self.weights.shape[2]
         W = self._projections(dtype)  # (s, c or c + 1, d)
         per_subset = len(queries) * W.shape[1] * dtype.itemsize
         for part in blocks(len(W), max(1, _SCORE_BYTES // per_subset)):
@@ -103,7 +103,7 @@ class SubsetHeads:
             yield i, self._finish(projected, shifted.square().sum(dim=1), i).cpu().numpy()
 
     def _projections(self, dtype: torch.dtype) -> Tensor:
-        """What queries are multiplied by: the weights, and the centre where there is one."""
+        """Return what queries are multiplied by: the weights, and the centre where there is one."""
         if self.centres is None:
             return self.weights.to(dtype)
         return torch.cat([self.weights, self.centres[:, None, :]], dim=1).to(dtype)

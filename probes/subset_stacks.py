@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from featstore.errors import InvalidInputError
-from featstore.probes.inputs import as_tensor
 
 _STACK_BYTES = 2**27  # of float64 rows
 
@@ -98,9 +98,8 @@ def shared_origin(values: Tensor, subsets: Sequence[NDArray[np.intp]]) -> Tensor
 
     Examples
     --------
-    >>> import torch
     >>> shared_origin(torch.tensor([[8.0], [10.0]]), [np.array([0, 1])])
     tensor([9.], dtype=torch.float64)
     """
     first = subsets[0] if len(subsets) else np.empty(0, np.intp)
-    return values[as_tensor(first)].double().mean(dim=0).nan_to_num()
+    return values[torch.from_numpy(first)].double().mean(dim=0).nan_to_num()
