@@ -38,7 +38,7 @@ from threadpoolctl import threadpool_limits
 
 from featstore.episode_draws import EpisodeDraws
 from featstore.probes import LogisticProbe
-from featstore.probes.logistic_subsets import logistic_subsets
+from featstore.probes.subset_logistic import logistic_subsets
 from featstore.shot_draws import ShotDraws
 from store_harness.machine import describe
 

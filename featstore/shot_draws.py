@@ -148,9 +148,8 @@ class ShotDraws:
         counts = np.bincount(codes, minlength=len(classes))
         short = np.flatnonzero((counts > 0) & (counts < self.shots[-1]))
         if len(short) and self.short == "error":
-            named = ", ".join(
-                f"{classes[code]} ({counts[code]})" for code in short[:_NAMED_CLASSES]
-            )
+            first = short[:_NAMED_CLASSES].tolist()
+            named = ", ".join(f"{classes[code]} ({counts[code]})" for code in first)
             raise InvalidInputError(
                 f"{len(short)} of {(counts > 0).sum()} classes have fewer than {self.shots[-1]} "
                 f"rows to draw from: {named}{', …' if len(short) > len(first) else ''}; ask for "

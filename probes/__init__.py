@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from featstore.probes.joint_fit import fit_together
     from featstore.probes.knn import KNNProbe
     from featstore.probes.logistic import LogisticProbe
-    from featstore.probes.logistic_subsets import logistic_subsets
     from featstore.probes.path import logistic_path
     from featstore.probes.preconditioner import GramBasis
     from featstore.probes.ridge import RidgeProbe
     from featstore.probes.sgd import SGDProbe
     from featstore.probes.sgd_grid import SGDGridProbe
     from featstore.probes.sgd_weight_decay import WeightDecayProbe
+    from featstore.probes.subset_logistic import logistic_subsets
 
 __all__ = [
     "CentroidProbe",
@@ -60,7 +60,7 @@ _MODULES = {
     "WeightDecayProbe": "sgd_weight_decay",
     "fit_together": "joint_fit",
     "logistic_path": "path",
-    "logistic_subsets": "logistic_subsets",
+    "logistic_subsets": "subset_logistic",
 }
 
 

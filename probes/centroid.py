@@ -14,12 +14,12 @@ from torch import Tensor
 
 from featstore.errors import InvalidInputError
 from featstore.probes.affine import AffineClassifier
-from featstore.probes.centroid_subsets import centroid_subsets
 from featstore.probes.class_sums import ClassMoments, against
 from featstore.probes.device import DeviceName, device_of
 from featstore.probes.inputs import features_of
 from featstore.probes.row_maps import UnitRows
 from featstore.probes.stream import RowStream
+from featstore.probes.subset_centroids import centroid_subsets
 from featstore.subset_scores import SubsetScores
 
 _NOTHING = 1e-9  # of the squared distance from the mean of all rows: rounding

@@ -210,7 +210,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
 
         Scores are logits.  Subsets that are no small problems are fitted one after the other.
         """
-        from featstore.probes.logistic_subsets import is_small, logistic_subsets
+        from featstore.probes.subset_logistic import is_small, logistic_subsets
 
         self.check_parameters()
         X = features_of(self, X, reset=True)

@@ -15,8 +15,8 @@ from featstore.probes.device import DeviceName
 from featstore.probes.inputs import Targets, features_of
 from featstore.probes.moments import Moments, Precision
 from featstore.probes.ridge_path import RidgePath
-from featstore.probes.ridge_subsets import ridge_subsets
 from featstore.probes.stream import RowStream
+from featstore.probes.subset_ridge import ridge_subsets
 from featstore.subset_scores import SubsetScores, score_one_by_one
 
 _RULES = {"loo": "leave-one-out", "gcv": "generalised cross-validation"}

@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from featstore.errors import InvalidInputError
 from featstore.probes import LogisticProbe
-from featstore.probes.logistic_subsets import is_small, logistic_subsets
 from featstore.probes.row_families import row_families
+from featstore.probes.subset_logistic import is_small, logistic_subsets
 
 
 def draws(y, shots, count, *, seed=0):
@@ -186,7 +186,7 @@ def test_half_precision_features(digits):
 def test_large_subsets_are_fitted_one_by_one(digits, monkeypatch):
     X, y = digits
     assert is_small(160, 1280)
-    monkeypatch.setattr("featstore.probes.logistic_subsets._SMALL", 1000)
+    monkeypatch.setattr("featstore.probes.subset_logistic._SMALL", 1000)
     probe = LogisticProbe(0.1)
     subsets = [np.arange(200), np.arange(500, 900)]
     found = list(probe.score_subsets(X, y, subsets, X[1000:]))
