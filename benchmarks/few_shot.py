@@ -43,7 +43,7 @@ from featstore.shot_draws import ShotDraws
 from store_harness.machine import describe
 
 CS = (0.01, 0.1, 1.0)
-_CHECKED = 12  # problems whose optimum is computed
+_CHECKED = 6  # problems whose optimum is computed
 _SCORED = 1000
 
 
@@ -134,8 +134,10 @@ def excesses(X: NDArray[Any], y: NDArray[Any], task: Task) -> tuple[float, float
     stride = max(1, len(task.subsets) * len(task.Cs) // _CHECKED)
     for i, C in list(heads)[::stride]:
         A, b = X[task.subsets[i]], y[task.subsets[i]]
+        # The optimum is the same in the space that the rows span, where Newton's method is cheap.
+        Z = np.linalg.qr(A.T)[1].T
         newton = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12, max_iter=1000)
-        reference = objective(A, b, C, *_head(newton.fit(A, b)))
+        reference = objective(Z, b, C, *_head(newton.fit(Z, b)))
         usual = objective(A, b, C, *_head(LogisticRegression(C=C, max_iter=1000).fit(A, b)))
         ours = objective(A, b, C, *heads[i, C])
         worst = np.maximum(worst, (np.array([ours, usual]) - reference) / reference)

@@ -21,6 +21,7 @@ from featstore.probes.objective import DIAGONAL_FROM
 from featstore.probes.softmax_stack import SoftmaxStack, along
 
 MEMORY = 12  # pairs; more cost as much time as they save
+_ROOM = 4  # times the memory: pairs are moved when it is full, not at every step
 _REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
 _SLOPE_LEFT = 0.5  # the line search ends at this share of the initial slope
 _LINE_TRIALS = 20
@@ -246,16 +247,13 @@ class StackHistory:
         curvature = (s * y).sum(dim=1)
         good = curvature > 1e-12 * s.norm(dim=1) * y.norm(dim=1)
         if not self._count:
-            shape = (len(s), self._memory, s.shape[1])
+            room = _ROOM * self._memory
+            shape = (len(s), room, s.shape[1])
             self._S, self._Y = (s.new_zeros(shape, dtype=torch.float32) for _ in range(2))
-            self._R = s.new_zeros(len(s), self._memory, self._memory)
-            self._Sg = s.new_zeros(len(s), self._memory)
-        if self._count == self._memory:
-            for x in (self._S, self._Y, self._Sg):
-                x[:, :-1] = x[:, 1:].clone()
-            self._R[:, :-1, :-1] = self._R[:, 1:, 1:].clone()
-            self._R[:, -1] = 0
-            self._count -= 1
+            self._R = s.new_zeros(len(s), room, room)
+            self._Sg = s.new_zeros(len(s), room)
+        if self._count == self._S.shape[1]:
+            self._move_to_front(self._memory - 1)
         new, self._count = self._count, self._count + 1
         self._S[:, new], self._Y[:, new] = s * good[:, None], y * good[:, None]
         self._R[:, new, new] = torch.where(good, curvature, 1.0)
@@ -264,18 +262,27 @@ class StackHistory:
         """Descent directions, shape (s, k, r + 1)."""
         if not self._count:
             return metric.apply(gradient).neg_()
-        m = self._count
-        S, Y, R = self._S[:, :m], self._Y[:, :m], self._R[:, :m, :m]
+        last = slice(max(0, self._count - self._memory), self._count)
+        S, Y, R = self._S[:, last], self._Y[:, last], self._R[:, last, last]
         D = R.diagonal(dim1=1, dim2=2)
         # Rows from the left: batched products with a column are ten times slower.
         Sg = (gradient.flatten(1).float()[:, None] @ S.mT)[:, 0].double()
         # The change of S g is S y: the new column of the triangle costs no product.
         good = Y[:, -1].any(dim=1)
-        R[:, :-1, -1] = (Sg[:, :-1] - self._Sg[:, : m - 1]) * good[:, None]
-        self._Sg[:, :m] = Sg
+        before = self._Sg[:, last]
+        R[:, :-1, -1] = (Sg[:, :-1] - before[:, :-1]) * good[:, None]
+        before.copy_(Sg)
         a = torch.linalg.solve_triangular(R, Sg[:, :, None], upper=True)[:, :, 0]
         reduced = gradient - (a.float()[:, None] @ Y).view_as(gradient)
         q = metric.apply(reduced)
         rest = D * a - (q.flatten(1).float()[:, None] @ Y.mT)[:, 0]
         w = torch.linalg.solve_triangular(R.mT, rest[:, :, None], upper=False)[:, :, 0]
         return q.add_((w.float()[:, None] @ S).view_as(q)).neg_()
+
+    def _move_to_front(self, count: int) -> None:
+        """Keep the last pairs alone."""
+        for x in (self._S, self._Y, self._Sg):
+            x[:, :count] = x[:, -count:].clone()
+        self._R[:, :count, :count] = self._R[:, -count:, -count:].clone()
+        self._R[:, count:] = 0
+        self._count = count
