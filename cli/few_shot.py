@@ -223,6 +223,17 @@ def _show(result: FewShot) -> None:
         f"{config.train_split}, {config.n_test} rows of {config.test_split}; {config.parameter}: "
         f"{config.selected_on}"
     )
+    edges = [
+        str(k)
+        for k, tried in result.selection.groupby("shots")
+        if tried.loc[tried["chosen"], "value"].item()
+        in (tried["value"].min(), tried["value"].max())
+    ]
+    if edges:
+        echo_note(
+            f"the best {config.parameter} is at the edge of the values tried for shots "
+            f"{', '.join(edges)}"
+        )
     failed = int(summary.groupby("shots")["unconverged"].first().sum())
     if failed:
         echo_note(f"{failed} fits did not converge; raise the probe's max_iter or lower its value")

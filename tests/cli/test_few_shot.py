@@ -63,6 +63,19 @@ def test_episodes(store: Path) -> None:
     assert "the probe's own rule" in result.stdout
 
 
+def test_a_choice_is_told(store: Path) -> None:
+    result = run(store, "-f", "pixels", "--shots", "2", "--draws", "2", "--preset", "lda")
+    assert result.exit_code == 0, result.output
+    assert "shrinkage: 5 other draws of train" in result.stdout
+    document = json.loads(
+        run(store, "-f", "pixels", "--shots", "5", "--draws", "2", "--json").stdout
+    )
+    chosen = document["summary"][0]["chosen"]
+    values = [trial["value"] for trial in document["selection"]]
+    edge = run(store, "-f", "pixels", "--shots", "5", "--draws", "2")
+    assert ("at the edge" in edge.stderr) == (chosen in (min(values), max(values)))
+
+
 def test_classes_with_few_rows(store: Path) -> None:
     many = ("-f", "pixels", "--shots", "500", "--draws", "1", "--value", "1")
     refused = run(store, *many)
