@@ -17,10 +17,10 @@ from featstore.few_shot_frames import means_frame, selection_frame, values_frame
 from featstore.few_shot_result import FewShot
 from featstore.few_shot_setup import FewShotSetup, RowScaling
 from featstore.history import environment
-from featstore.search import Trial
 from featstore.shot_rows import ShotRows
 from featstore.store import FeatureStore
 from featstore.subset_scores import score_subsets
+from featstore.trial import Trial
 
 _CHOICE_EPISODES = 100
 

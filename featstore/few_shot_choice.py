@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 from featstore.few_shot_setup import FewShotSetup
-from featstore.search import Trial, best_trial, search
+from featstore.search import search
 from featstore.shot_rows import ShotRows
 from featstore.subset_scores import score_subsets
+from featstore.trial import End, Trial, best_trial
 
 
 def choose(
@@ -56,7 +57,9 @@ def choose(
             "the draws that choose a value use up all training rows; give a fixed one (--value), "
             "or ask for fewer shots"
         )
-    ties: Literal["smaller", "larger"] = getattr(setup.estimator, "ties", "smaller")
+    ties: End = getattr(setup.estimator, "ties", "smaller")
+    # There are no rows to halve: all values are tried on all of them.
+    kind: Literal["grid", "bisect"] = "bisect" if setup.protocol.search == "bisect" else "grid"
     grids: dict[tuple[float, ...], list[int]] = defaultdict(list)
     for k, several in subsets.items():
         grids[_usable(setup, several)].append(k)
@@ -69,7 +72,7 @@ def choose(
             trials[k] = search(
                 values,
                 partial(_try_out, setup, rows, subsets, queries, known, k),
-                kind=setup.protocol.search,
+                kind=kind,
                 ties=ties,
             )
     chosen: dict[int, float | None] = {
@@ -100,12 +103,13 @@ def _try_out(
     known: dict[tuple[int, float], float],
     shots: int,
     values: Sequence[float],
+    share: float,
 ) -> Iterator[Trial]:
-    """Look scores up, or find them out."""
+    """Look scores up, or find them out; `share` is all of the rows."""
     new = [value for value in values if (shots, value) not in known]
     if new:
         known |= _scores(setup, rows, subsets, queries, [shots], new)
-    return (Trial(value, known[shots, value]) for value in values)
+    return (Trial(value, known[shots, value], share=share) for value in values)
 
 
 def _scores(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from featstore.few_shot_result import FewShotConfig
 from featstore.intervals import student_t
-from featstore.search import Trial
+from featstore.trial import Trial
 
 SUMMARY = (
     "feature",

@@ -20,12 +20,12 @@ from featstore.few_shot_result import FewShot
 from featstore.few_shot_setup import FewShotSetup, RowScaling
 from featstore.history import environment
 from featstore.id_order import id_hashes, sort_keys
-from featstore.search import Trial
 from featstore.shot_draws import Short, ShotDraw, ShotDraws
 from featstore.shot_hits import ShotHits, intervals_over_rows
 from featstore.shot_rows import ShotRows
 from featstore.store import FeatureStore
 from featstore.subset_scores import score_subsets
+from featstore.trial import Trial
 
 _CHOICE_DRAWS = 5
 _CHOICE_ROWS = 2000  # that these draws are scored on, at most

@@ -151,6 +151,18 @@ def test_duplicate_rows_and_constant_features(digits, oracle):
     np.testing.assert_allclose(proba, shares, atol=1e-9)
 
 
+def test_hundreds_of_classes():
+    """There only the diagonal of the classes' curvature preconditions."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(220), 2)
+    X = rng.normal(size=(220, 300))[y] + rng.normal(size=(440, 300))
+    problems = [np.arange(start, 440, 2) for start in (0, 1)]
+    [found] = logistic_subsets(X, y, problems, [0.1])
+    assert found.converged.all()
+    alone = LogisticProbe(0.1).fit(X[problems[0]], y[problems[0]])
+    assert found.objective[0] == pytest.approx(alone.certificate_.objective, rel=2e-6)
+
+
 def test_what_is_not_converged_says_so(digits):
     X, y = wide(digits[0]), digits[1]
     with pytest.warns(ConvergenceWarning, match=r"6 of 6 logistic .* C=100 .* max_iter \(2\)"):
