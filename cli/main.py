@@ -19,6 +19,7 @@ from featstore.errors import FeatstoreError
 COMMANDS = {
     "extract": "extract",
     "probe": "probe",
+    "few-shot": "few_shot",
     "compare": "compare",
     "granularity": "granularity",
     "taxonomy": "taxonomy",

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
+    from featstore.episode_draws import EpisodeDraws
+    from featstore.episode_evaluation import episodes
     from featstore.errors import FeatstoreError
     from featstore.evaluate import probe
     from featstore.exports import Exported, export
     from featstore.extraction import Extraction, extract
+    from featstore.few_shot_result import FewShot
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
     from featstore.html_report import report
@@ -39,7 +42,10 @@ if TYPE_CHECKING:
     from featstore.predictions import Predictions
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.samples import Samples, Target
+    from featstore.shot_draws import ShotDraws
+    from featstore.shot_evaluation import few_shot
     from featstore.store import FeatureStore
+    from featstore.subset import Subset
     from featstore.taxonomy import Taxonomy
     from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
@@ -49,11 +55,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
+    "EpisodeDraws": "episode_draws",
     "Exported": "exports",
     "Extraction": "extraction",
     "FeatstoreError": "errors",
     "FeatureStore": "store",
     "FeatureView": "view",
+    "FewShot": "few_shot_result",
     "Finding": "verification",
     "ForeignFeatures": "imports",
     "FusedView": "view",
@@ -66,15 +74,19 @@ _HOMES = {
     "Predictions": "predictions",
     "ProbeRun": "run",
     "Samples": "samples",
+    "ShotDraws": "shot_draws",
     "StoreDifference": "differences",
+    "Subset": "subset",
     "Target": "samples",
     "Taxonomy": "taxonomy",
     "Transform": "transform",
     "compact": "compaction",
     "compare": "run",
     "diff": "differences",
+    "episodes": "episode_evaluation",
     "export": "exports",
     "extract": "extraction",
+    "few_shot": "shot_evaluation",
     "granularity_gap": "run",
     "import_features": "importation",
     "load_tensor": "tensors",
@@ -92,11 +104,13 @@ _HOMES = {
 __all__ = [
     "Compaction",
     "Comparison",
+    "EpisodeDraws",
     "Exported",
     "Extraction",
     "FeatstoreError",
     "FeatureStore",
     "FeatureView",
+    "FewShot",
     "Finding",
     "ForeignFeatures",
     "FusedView",
@@ -109,7 +123,9 @@ __all__ = [
     "Predictions",
     "ProbeRun",
     "Samples",
+    "ShotDraws",
     "StoreDifference",
+    "Subset",
     "Target",
     "Taxonomy",
     "Transform",
@@ -117,8 +133,10 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "episodes",
     "export",
     "extract",
+    "few_shot",
     "granularity_gap",
     "import_features",
     "load_tensor",

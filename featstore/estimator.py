@@ -28,6 +28,8 @@ class Estimator(Protocol):
     - ``nonlinear = True``: what is trained is more than a linear map, and every result says so;
     - ``needs_tokens = True``: rows are tokens one after the other, whose number is set as the
       parameter ``n_tokens``;
+    - ``score_subsets``, which fits many small parts of one feature matrix together: see
+      `featstore.subset_scores.SubsetEstimator`;
     - ``certificate_``, a dataclass of numbers about the solution;
     - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run.
     """

@@ -1,4 +1,4 @@
-"""Confidence intervals: Wilson's for a share, percentiles for bootstrap samples."""
+"""Confidence intervals: Wilson's for a share, percentiles for bootstrap samples, t for a mean."""
 
 from __future__ import annotations
 
@@ -99,6 +99,48 @@ def percentile(
         if defined.size:
             bounds[i] = np.quantile(defined, tails)
     return bounds[:, 0], bounds[:, 1]
+
+
+def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of independent values with Student's t interval.
+
+    Parameters
+    ----------
+    values
+        Shape (m,).
+    level
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    mean, low, high
+        The bounds are NaN for fewer than two values.
+
+    Raises
+    ------
+    InvalidInputError
+        If `level` is outside (0, 1), or there are no values.
+
+    References
+    ----------
+    Student (1908), The probable error of a mean, Biometrika 6.
+
+    Examples
+    --------
+    >>> print(*(round(bound, 4) for bound in student_t([0.7, 0.8, 0.9])))
+    0.8 0.5516 1.0484
+    """
+    from scipy.special import stdtrit
+
+    _check_level(level)
+    sample = np.asarray(values, np.float64)
+    if sample.size == 0:
+        raise InvalidInputError("an interval of a mean needs at least one value")
+    mean = float(sample.mean())
+    if sample.size == 1:
+        return mean, float("nan"), float("nan")
+    half = stdtrit(sample.size - 1, 0.5 + level / 2) * sample.std(ddof=1) / np.sqrt(sample.size)
+    return mean, mean - float(half), mean + float(half)
 
 
 def _check_level(level: float) -> None:

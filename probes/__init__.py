@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from featstore.probes.sgd import SGDProbe
     from featstore.probes.sgd_grid import SGDGridProbe
     from featstore.probes.sgd_weight_decay import WeightDecayProbe
+    from featstore.probes.subset_logistic import logistic_subsets
 
 __all__ = [
     "AttentiveProbe",
@@ -43,6 +44,7 @@ __all__ = [
     "WeightDecayProbe",
     "fit_together",
     "logistic_path",
+    "logistic_subsets",
 ]
 
 _MODULES = {
@@ -64,6 +66,7 @@ _MODULES = {
     "WeightDecayProbe": "sgd_weight_decay",
     "fit_together": "joint_fit",
     "logistic_path": "path",
+    "logistic_subsets": "subset_logistic",
 }
 
 

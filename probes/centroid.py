@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,8 +16,11 @@ from featstore.errors import InvalidInputError
 from featstore.probes.affine import AffineClassifier
 from featstore.probes.class_sums import ClassMoments, against
 from featstore.probes.device import DeviceName, device_of
+from featstore.probes.inputs import features_of
 from featstore.probes.row_maps import UnitRows
 from featstore.probes.stream import RowStream
+from featstore.probes.subset_centroids import centroid_subsets
+from featstore.subset_scores import SubsetScores
 
 _NOTHING = 1e-9  # of the squared distance from the mean of all rows: rounding
 
@@ -166,6 +170,36 @@ class CentroidProbe(AffineClassifier):
             _check_temperature(temperature)
             self._temperature = self.temperature_ = temperature
             yield temperature, self.predict_proba(queries)
+
+    def score_subsets(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        subsets: Sequence[NDArray[np.intp]],
+        queries: Any,
+        values: Sequence[float] = (),
+        *,
+        asked: Sequence[NDArray[np.intp]] | None = None,
+    ) -> Iterator[SubsetScores]:
+        """Take the means of every subset of the rows, together; see `featstore.subset_scores`.
+
+        Scores are what the temperature divides, up to a constant of the row.
+        """
+        self._check_parameters()
+        X = features_of(self, X, reset=True)
+        stream = RowStream.of(self, queries, reset=False)
+        for heads in centroid_subsets(
+            X,
+            y,
+            subsets,
+            metric=self.metric,
+            normalise=self.normalise,
+            centre=self.centre,
+            device=self.device,
+        ):
+            for scores in heads.score(stream, asked):
+                for temperature in list(values) or [float("nan")]:
+                    yield dataclasses.replace(scores, value=temperature)
 
     def _check_parameters(self) -> None:
         if self.metric not in ("euclidean", "cosine"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +20,8 @@ from featstore.probes.device import DeviceName, device_of
 from featstore.probes.head import Head, fit_head
 from featstore.probes.inputs import Targets, as_tensor, blocks, features_of
 from featstore.probes.preconditioner import GramBasis, Precision
+from featstore.probes.stream import RowStream
+from featstore.subset_scores import SubsetScores, score_one_by_one
 
 
 class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -193,6 +195,34 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         for probe in logistic_path(X, y, values, **options):
             self.classes_ = probe.classes_
             yield probe.C, probe.predict_proba(queries)
+
+    def score_subsets(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        subsets: Sequence[NDArray[np.intp]],
+        queries: Any,
+        values: Sequence[float] = (),
+        *,
+        asked: Sequence[NDArray[np.intp]] | None = None,
+    ) -> Iterator[SubsetScores]:
+        """Fit every subset of the rows with every C, together; see `featstore.subset_scores`.
+
+        Scores are logits.  Subsets that are no small problems are fitted one after the other.
+        """
+        from featstore.probes.subset_logistic import is_small, logistic_subsets
+
+        self.check_parameters()
+        X = features_of(self, X, reset=True)
+        Cs = list(values) or [self.C]
+        if not all(is_small(len(rows), X.shape[1]) for rows in subsets):
+            yield from score_one_by_one(self, X, y, subsets, queries, Cs, asked=asked)
+            return
+        stream = RowStream.of(self, queries, reset=False)
+        for found in logistic_subsets(
+            X, y, subsets, Cs, tol=self.tol, max_iter=self.max_iter, device=self.device
+        ):
+            yield from found.heads.score(stream, asked)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from featstore.errors import InvalidInputError
 from featstore.probes.affine import AffineClassifier
 from featstore.probes.device import DeviceName
-from featstore.probes.inputs import Targets
+from featstore.probes.inputs import Targets, features_of
 from featstore.probes.moments import Moments, Precision
 from featstore.probes.ridge_path import RidgePath
 from featstore.probes.stream import RowStream
+from featstore.probes.subset_ridge import ridge_subsets
+from featstore.subset_scores import SubsetScores, score_one_by_one
 
 _RULES = {"loo": "leave-one-out", "gcv": "generalised cross-validation"}
 
@@ -160,6 +162,41 @@ class RidgeProbe(AffineClassifier):
             _check_alpha(alpha)
             self._settle(path, alpha)
             yield alpha, self.predict_proba(queries)
+
+    def score_subsets(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        subsets: Sequence[NDArray[np.intp]],
+        queries: Any,
+        values: Sequence[float] = (),
+        *,
+        asked: Sequence[NDArray[np.intp]] | None = None,
+    ) -> Iterator[SubsetScores]:
+        """Solve for every subset of the rows and every α, together; see `featstore.subset_scores`.
+
+        Subsets with more rows than columns, and an α that a rule chooses, are fitted one after
+        the other.
+        """
+        self._check_parameters()
+        X = features_of(self, X, reset=True)
+        dual = all(len(rows) <= X.shape[1] for rows in subsets)
+        if not dual or (isinstance(self.alpha, str) and not len(values)):
+            yield from score_one_by_one(self, X, y, subsets, queries, values, asked=asked)
+            return
+        alphas = [float(alpha) for alpha in values] or [float(self.alpha)]
+        stream = RowStream.of(self, queries, reset=False)
+        for heads in ridge_subsets(
+            X,
+            y,
+            subsets,
+            alphas,
+            standardise=self.standardise,
+            std_offset=self.std_offset,
+            bias=self.bias,
+            device=self.device,
+        ):
+            yield from heads.score(stream, asked)
 
     def _path(self, stream: RowStream, targets: Targets) -> RidgePath:
         moments = Moments.of(

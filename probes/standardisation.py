@@ -14,12 +14,12 @@ _CONSTANT = 1e-13  # of a column's magnitude: the rounding of its mean
 
 
 def column_scale(mean: Tensor, variance: Tensor, std_offset: float = 0.0) -> Tensor:
-    """Return what centred columns are multiplied by, shape (d,); 0 for constant ones.
+    """Return what centred columns are multiplied by, shape (..., d); 0 for constant ones.
 
     Parameters
     ----------
     mean, variance
-        Of the columns, shape (d,), float64.
+        Of the columns, shape (..., d), float64.
     std_offset
         Added to the standard deviations.
 

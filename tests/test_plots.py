@@ -71,6 +71,16 @@ def selection_curve():
     return plots.selection_curve(frame, parameter="C")
 
 
+def few_shot():
+    shots, rows = (1, 2, 5, 10, 25), []
+    for feature in ("pixels", "a feature with a rather long name + another one"):
+        for k in shots:
+            mean = 1 - 0.5 / (k + len(feature) / 10)
+            rows.append((feature, "logistic", k, "top1", mean, mean - 0.3 / k, mean + 0.1 / k))
+    columns = ["feature", "probe", "shots", "metric", "mean", "low", "high"]
+    return plots.few_shot(pd.DataFrame(rows, columns=columns))
+
+
 FIGURES = {
     "leaderboard": leaderboard,
     "granularity": granularity,
@@ -83,6 +93,7 @@ FIGURES = {
     "confusion, matrix": lambda: plots.confusion(run(25)),
     "confusion, pairs": lambda: plots.confusion(run(60)),
     "selection": selection_curve,
+    "few shots": few_shot,
     "selection, with errors": lambda: plots.selection_curve(
         pd.DataFrame(
             {"C": np.logspace(-3, 3, 7), "accuracy": np.linspace(0.6, 0.5, 7), "se": 0.01}

@@ -7,6 +7,7 @@ Every function draws on `ax`, or on a new figure of a fitting size, and returns 
 from __future__ import annotations
 
 from featstore.plots.confusion import confusion
+from featstore.plots.few_shot import few_shot
 from featstore.plots.gain_curve import gain_curve
 from featstore.plots.granularity import granularity
 from featstore.plots.granularity_gap import granularity_gap
@@ -17,6 +18,7 @@ from featstore.plots.svg import to_svg
 
 __all__ = [
     "confusion",
+    "few_shot",
     "gain_curve",
     "granularity",
     "granularity_gap",

@@ -1,0 +1,244 @@
+"""`featstore few-shot`: accuracy with a few training rows per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pandas as pd
+
+from featstore.cli.arguments import store_argument
+from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+from featstore.errors import InvalidInputError
+from featstore.registry import PROBES
+
+if TYPE_CHECKING:
+    from featstore.few_shot_result import FewShot
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """Whole numbers with commas between them."""
+
+    name = "k,k,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Split and convert."""
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers such as 1,2,4", param, ctx)
+
+
+@click.command()
+@store_argument
+@click.option("--features", "-f", multiple=True, help="A feature; repeat it. [default: all]")
+@click.option("--fuse", multiple=True, help="Features to concatenate: a,b[,c…]; repeat it.")
+@click.option(
+    "--shots", type=Numbers(), help="Rows per class. [default: the preset's, or 1,2,4,8,16]"
+)
+@click.option(
+    "--draws", type=click.IntRange(min=1), help="How often. [default: the preset's, or 20]"
+)
+@click.option(
+    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
+)
+@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
+@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
+@click.option("--target", help="Label column [default: the first].")
+@click.option(
+    "--scaling",
+    type=click.Choice(["none", "l2"]),
+    default="none",
+    show_default=True,
+    help="Of each block of a row.",
+)
+@click.option("--train", default="train", show_default=True, help="Split to draw from.")
+@click.option("--test", help="Split to report on [default: test, else val].")
+@click.option(
+    "--nested/--independent",
+    default=None,
+    help="Whether a few rows are among those of more shots. [default: the preset's, or nested]",
+)
+@click.option("--use-all", is_flag=True, help="A class with too few rows gives all it has.")
+@click.option("--episodes", type=click.IntRange(min=1), help="N-way K-shot episodes instead.")
+@click.option(
+    "--way", type=click.IntRange(min=2), default=5, show_default=True, help="Classes of an episode."
+)
+@click.option(
+    "--queries",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    help="Rows of each class to be told apart in an episode.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep every draw's result: .csv or .json.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw accuracy against shots: .svg.",
+)
+@json_option
+def command(
+    store: str,
+    features: tuple[str, ...],
+    fuse: tuple[str, ...],
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Fit a probe to a few rows of every class, many times over.
+
+    Every draw takes k rows of each class from the training split, by the hash of their ids, and is
+    tested on all test rows. The mean over draws has a 95 % t interval; what the choice of test
+    images adds is shown beside it. A hyper-parameter is chosen for each k on other draws and on
+    training rows they did not take, never on the reported ones.
+
+    \b
+    featstore few-shot birds.zarr --features resnet50 --fuse resnet50,dinov2
+    featstore few-shot birds.zarr --preset bigvision-fewshot --out shots.csv
+    featstore few-shot birds.zarr --episodes 1000 --way 5 --shots 1,5 --preset simpleshot
+    """
+    from featstore.store import FeatureStore
+
+    for path, suffixes in ((out, (".csv", ".json")), (plot, (".svg",))):
+        if path is not None and path.suffix not in suffixes:
+            raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
+    opened = FeatureStore.open(store)
+    results = [_evaluate(opened, names, options) for names in _choices(opened, features, fuse)]
+    if out is not None:
+        _write(out, results)
+    if plot is not None:
+        _draw(plot, results)
+    if as_json:
+        documents = [result.to_json() for result in results]
+        echo_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for result in results:
+        _show(result)
+
+
+def _choices(store: Any, features: tuple[str, ...], fuse: tuple[str, ...]) -> list[list[str]]:
+    chosen = [[name] for name in features]
+    chosen += [[name.strip() for name in names.split(",") if name.strip()] for names in fuse]
+    if chosen:
+        return chosen
+    sealed = [name for name in store.features if store.feature(name).sealed]
+    if not sealed:
+        raise InvalidInputError(
+            "the store has no complete features yet; run `featstore extract` first"
+        )
+    return [[name] for name in sealed]
+
+
+def _evaluate(store: Any, names: list[str], options: dict[str, Any]) -> FewShot:
+    from featstore.episode_evaluation import episodes
+    from featstore.shot_evaluation import few_shot
+
+    shared = {
+        key: options[key]
+        for key in ("probe", "preset", "value", "target", "scaling", "train", "test", "seed")
+    }
+    shared["device"] = options["device"]
+    if options["episodes"] is None:
+        return few_shot(
+            store,
+            names,
+            shots=options["shots"],
+            draws=options["draws"],
+            nested=options["nested"],
+            short="all" if options["use_all"] else None,
+            **shared,
+        )
+    given = [name for name in ("draws", "nested", "use_all") if options[name]]
+    if given:
+        raise InvalidInputError(
+            f"--{given[0].replace('_', '-')} is about draws of the whole data set; --episodes has "
+            "--way, --shots and --queries"
+        )
+    return episodes(
+        store,
+        names,
+        episodes=options["episodes"],
+        way=options["way"],
+        shots=options["shots"] or (1, 5),
+        queries=options["queries"],
+        **shared,
+    )
+
+
+def _write(path: Path, results: Sequence[FewShot]) -> None:
+    import json
+
+    from featstore.few_shot_result import joined
+
+    if path.suffix == ".csv":
+        joined(results, "values").to_csv(path, index=False)
+    else:
+        documents = [result.to_json() for result in results]
+        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
+
+
+def _draw(path: Path, results: Sequence[FewShot]) -> None:
+    from featstore import plots
+    from featstore.few_shot_result import joined
+
+    figure = plots.few_shot(joined(results)).get_figure(root=True)
+    assert figure is not None  # it was just made
+    path.write_text(plots.to_svg(figure))
+
+
+def _show(result: FewShot) -> None:
+    config, summary = result.config, result.summary
+    table = pd.DataFrame(
+        {
+            "shots": summary["shots"],
+            "metric": summary["metric"],
+            "mean": summary["mean"],
+            "95 % over draws": _interval(summary["low"], summary["high"]),
+            "95 % over test rows": _interval(summary["test_low"], summary["test_high"]),
+            config.parameter: [f"{value:g}" for value in summary["chosen"]],
+        }
+    )
+    if summary["test_low"].isna().all():
+        table = table.drop(columns="95 % over test rows")
+    if summary["chosen"].isna().all():
+        table = table.drop(columns=config.parameter)
+    echo_table(table, title=f"{config.name}: {config.preset}", percent=["mean"])
+    what = "episodes" if "way" in config.draws else "draws"
+    click.echo(
+        f"{sum(config.dims)} dimensions → {config.target}; {summary['draws'].iloc[0]} {what} from "
+        f"{config.train_split}, {config.n_test} rows of {config.test_split}; {config.parameter}: "
+        f"{config.selected_on}"
+    )
+    edges = [
+        str(k)
+        for k, tried in result.selection.groupby("shots")
+        if tried.loc[tried["chosen"], "value"].item()
+        in (tried["value"].min(), tried["value"].max())
+    ]
+    if edges:
+        echo_note(
+            f"the best {config.parameter} is at the edge of the values tried for shots "
+            f"{', '.join(edges)}"
+        )
+    failed = int(summary.groupby("shots")["unconverged"].first().sum())
+    if failed:
+        echo_note(f"{failed} fits did not converge; raise the probe's max_iter or lower its value")
+
+
+def _interval(low: pd.Series, high: pd.Series) -> list[str]:
+    pairs = zip(low, high, strict=True)
+    return [f"{100 * a:.1f} – {100 * b:.1f}" if a == a else "" for a, b in pairs]

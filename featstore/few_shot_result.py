@@ -1,0 +1,121 @@
+"""FewShot: how well a probe does with few rows, over many draws of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class FewShotConfig:
+    """How a few-shot evaluation was made.
+
+    Attributes
+    ----------
+    features, spec_digests, dims
+        The feature blocks in order, what exactly they were, and their dimensions.
+    target
+        Label column.
+    probe, preset, parameter
+        Estimator, protocol, and the hyper-parameter.
+    scaling
+        Of the rows of each block.
+    train_split, test_split
+        Where rows are drawn from, and what is reported on.
+    n_test
+        Rows reported on: for episodes all that could be drawn.
+    draws
+        What was drawn: the fields of `ShotDraws`, or of `EpisodeDraws` for each number of shots.
+    selected_on
+        What chose the hyper-parameter: ``"fixed"``, other draws, or the probe's own rule.
+    """
+
+    features: tuple[str, ...]
+    spec_digests: tuple[str, ...]
+    dims: tuple[int, ...]
+    target: str
+    probe: str
+    preset: str
+    parameter: str
+    scaling: str
+    train_split: str
+    test_split: str
+    n_test: int
+    draws: Mapping[str, Any]
+    selected_on: str
+
+    @property
+    def name(self) -> str:
+        """The features, joined by plus signs."""
+        return " + ".join(self.features)
+
+
+@dataclass(frozen=True, eq=False)
+class FewShot:
+    """Results of one probe on one (fused) feature.
+
+    Attributes
+    ----------
+    config
+        How they were made.
+    values
+        One row per draw and metric: feature, probe, shots, draw, metric, value.
+    summary
+        One row per number of shots and metric: feature, probe, shots, metric, mean over the draws;
+        low, high, its 95 % t interval, which says what other draws of the training rows would
+        change, with these test rows; test_low, test_high, a 95 % percentile bootstrap over the
+        test rows with these draws (NaN for episodes, whose draws include the test rows); draws;
+        chosen, the hyper-parameter (NaN where every fit took its own); unconverged, fits that did
+        not reach their tolerance.
+    selection
+        What was tried to choose the hyper-parameter: shots, value, score, chosen; empty where it
+        was fixed.
+    draws
+        What was drawn: shots, draw, n (rows), digest.
+    provenance
+        Machine and versions.
+    """
+
+    config: FewShotConfig
+    values: pd.DataFrame
+    summary: pd.DataFrame
+    selection: pd.DataFrame
+    draws: pd.DataFrame
+    provenance: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as one JSON-able document; NaN becomes null."""
+        frames = {
+            name: _records(getattr(self, name))
+            for name in ("summary", "values", "selection", "draws")
+        }
+        document = {"config": dataclasses.asdict(self.config), **frames}
+        document["provenance"] = dict(self.provenance)
+        plain: dict[str, Any] = json.loads(json.dumps(document), parse_constant=lambda _: None)
+        return plain
+
+
+def joined(results: Sequence[FewShot], frame: str = "summary") -> pd.DataFrame:
+    """One frame of several results, e.g. to plot features side by side.
+
+    Parameters
+    ----------
+    results
+        Of any features and probes.
+    frame
+        ``"summary"`` or ``"values"``.
+    """
+    frames: list[pd.DataFrame] = [getattr(result, frame) for result in results]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
