@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,11 +10,10 @@ from numpy.typing import NDArray
 
 from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
+from featstore.look_ahead import DEPTH, ahead
 
 #: Size of a batch where nobody asks for another one.
 BATCH_BYTES = 16 << 20
-#: Batches in memory at a time: the one in use, and the one under way.
-DEPTH = 2
 
 
 class Batchable(Protocol):
@@ -88,17 +85,3 @@ def iterate(
         )
     for index in positions:
         yield view.take(index, out=out[: len(index)])
-
-
-def ahead(
-    work: Callable[[NDArray[np.intp]], NDArray[Any]], positions: Iterator[NDArray[np.intp]]
-) -> Iterator[NDArray[Any]]:
-    """Yield work(index) for each batch, while a thread is at the next one."""
-    with ThreadPoolExecutor(1, thread_name_prefix="featstore-batch") as thread:
-        under_way: deque[Future[NDArray[Any]]] = deque()
-        for index in positions:
-            under_way.append(thread.submit(work, index))
-            if len(under_way) == DEPTH:
-                yield under_way.popleft().result()
-        for batch in under_way:
-            yield batch.result()

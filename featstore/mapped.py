@@ -49,6 +49,7 @@ def map_shards(folder: Path, layout: ShardLayout) -> NDArray[Any]:
     region = _Region(pitch * (layout.n_shards - 1) + layout.data_bytes(layout.n_shards - 1))
     for shard in range(layout.n_shards):
         region.place(shard * pitch, folder / shard_name(shard), layout.data_bytes(shard))
+    region.ask_for_huge_pages()
     holder = _Holder(region, layout)
     return np.asarray(holder)
 
@@ -57,13 +58,14 @@ class _Region:
     """An address range reserved once, into which files are mapped piece by piece."""
 
     def __init__(self, size: int) -> None:
-        self._mmap, munmap = _libc()
+        self._libc = _libc()
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         reserved = size + _HUGE_PAGE
+        self._size = size
         begin = self._map(None, reserved, _PROT_NONE, flags, -1)
         # Where a huge page of the file begins, one of the memory must, or it is mapped in pieces.
         self.address = -(-begin // _HUGE_PAGE) * _HUGE_PAGE
-        weakref.finalize(self, munmap, begin, reserved).atexit = False
+        weakref.finalize(self, self._libc.munmap, begin, reserved).atexit = False
 
     def place(self, offset: int, path: Path, size: int) -> None:
         with path.open("rb") as file:
@@ -75,8 +77,16 @@ class _Region:
                 file.fileno(),
             )
 
+    def ask_for_huge_pages(self) -> None:
+        """Have what is read from the medium arrive in huge pages, which are mapped at once.
+
+        A system that has none says no, and nothing is lost.
+        """
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            self._libc.madvise(self.address, self._size, mmap.MADV_HUGEPAGE)
+
     def _map(self, address: int | None, size: int, prot: int, flags: int, file: int) -> int:
-        result = self._mmap(address, size, prot, flags, file, 0)
+        result = self._libc.mmap(address, size, prot, flags, file, 0)
         if result is None or result == ctypes.c_void_p(-1).value:
             code = ctypes.get_errno()
             raise OSError(code, f"cannot map {size} bytes: {os.strerror(code)}")
@@ -96,7 +106,7 @@ class _Holder:
         }
 
 
-def _libc() -> tuple[Any, Any]:
+def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [
@@ -108,4 +118,5 @@ def _libc() -> tuple[Any, Any]:
         ctypes.c_long,
     ]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    return libc.mmap, libc.munmap
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return libc

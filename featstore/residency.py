@@ -51,18 +51,14 @@ class Residency:
         if len(index) and self._is_absent(index):
             _advise(*self._ranges(index), _MADV_WILLNEED)
 
-    def announce(self, start: int, stop: int) -> None:
-        """Have consecutive rows read while other things are done, unless they are in memory."""
-        if start < stop and self._is_absent(np.array([start, stop - 1])):
-            self._advise_span(start, stop, _MADV_WILLNEED)
+    def is_present(self, start: int, stop: int) -> bool:
+        """Whether consecutive rows are in memory, by a look at a few of them."""
+        return not self._is_absent(np.linspace(start, stop - 1, _SAMPLE).astype(np.intp))
 
     def populate(self, start: int, stop: int) -> None:
         """Map consecutive rows, and read what is not in memory: no page fault is left to take."""
-        self._advise_span(start, stop, _MADV_POPULATE_READ)
-
-    def _advise_span(self, start: int, stop: int, advice: int) -> None:
         begin = (self._address + start * self._pitch) & -mmap.PAGESIZE
-        _libc().madvise(begin, self._address + stop * self._pitch - begin, advice)
+        _libc().madvise(begin, self._address + stop * self._pitch - begin, _MADV_POPULATE_READ)
 
     def _ranges(self, index: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where the pages of the rows begin and end, neighbours joined."""

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.cores import available_cores
+from featstore.look_ahead import ahead
 from featstore.residency import Residency
 
 #: Below this, a second thread may cost more than it saves: on busy cores it comes late.
 _PARALLEL_BYTES = 16 << 20
-#: What is asked of the medium while earlier rows are used.
-_AHEAD_BYTES = 32 << 20
+#: Mapped and copied at a time.
+_WINDOW_BYTES = 16 << 20
+#: Of a scan whose rows are not in memory; measured on one disk, 1.5 times a plain mapping.
+_READERS, _READ_AHEAD = 2, 5
 #: Gathered at a time where the result has gaps.
 _PIECE_BYTES = 1 << 18
 
@@ -82,12 +85,12 @@ class ArrayRows:
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows into `out`."""
-        step = max(_AHEAD_BYTES // self._array.strides[0], 1)
+        step = max(_WINDOW_BYTES // self._array.strides[0], 1)
 
         def copy(first: int, last: int) -> None:
-            for window in self.scan(start + first, start + last, step):
-                np.copyto(out[first : first + len(window)], window)
-                first += len(window)
+            for begin in range(first, last, step):
+                end = min(begin + step, last)
+                np.copyto(out[begin:end], self._mapped((start + begin, start + end)))
 
         in_threads(copy, len(out), out.nbytes)
 
@@ -96,18 +99,18 @@ class ArrayRows:
         return self._array[start:stop]
 
     def scan(self, start: int, stop: int, size: int) -> Iterator[NDArray[Any]]:
-        """Yield consecutive windows, mapped; what comes next is read from the medium meanwhile."""
-        ahead = max(_AHEAD_BYTES // self._array.strides[0], size)
-        announced = start
-        for first in range(start, stop, size):
-            last = min(first + size, stop)
-            if self._residency is not None:
-                until = min(last + ahead, stop)
-                self._residency.announce(announced, until)
-                announced = until
-                # In one call: faults that are taken one by one cost more than the bytes do.
-                self._residency.populate(first, last)
-            yield self._array[first:last]
+        """Yield consecutive windows, each mapped; threads read ahead what is not in memory."""
+        edges = ((first, min(first + size, stop)) for first in range(start, stop, size))
+        if self._residency is None or self._residency.is_present(start, stop):
+            # Handing over to a thread would take longer than mapping does.
+            return map(self._mapped, edges)
+        return ahead(self._mapped, edges, threads=_READERS, depth=_READ_AHEAD)
+
+    def _mapped(self, edges: tuple[int, int]) -> NDArray[Any]:
+        """Return a window all of whose pages are mapped: one by one, that costs more than they."""
+        if self._residency is not None:
+            self._residency.populate(*edges)
+        return self._array[slice(*edges)]
 
     def _expect(self, index: NDArray[np.intp]) -> None:
         if self._residency is not None:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from featstore.batches import DEPTH, batch_positions, batch_rows, iterate
+from featstore.batches import batch_positions, batch_rows, iterate
 from featstore.ceiling import check_ceiling
 from featstore.errors import InvalidInputError
+from featstore.look_ahead import DEPTH
 from featstore.rows import Rows
 from featstore.spec import FeatureSpec
 
