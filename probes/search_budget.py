@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featstore.batches import BATCH_BYTES, DEPTH
+from featstore.batches import BATCH_BYTES
 from featstore.ceiling import check_ceiling
+from featstore.look_ahead import DEPTH
 from featstore.probes.stream import RowStream
 from featstore.probes.tile_search import CHUNK_ROWS
 from featstore.probes.tiles import PREPARED_ROWS, tile_rows
