@@ -170,7 +170,9 @@ PRESETS = {
             "svm",
             (0.01, 0.1),
             "facebookresearch/vissl, svm_trainer.py and defaults.yaml: rows / (norm + 1e-5), "
-            "LinearSVC, squared hinge, positives weigh 2",
+            "LinearSVC, squared hinge, positives weigh 2; 3 folds",
+            select="kfold",
+            folds=3,
             arguments=_VISSL,
         ),
         Preset(
@@ -178,6 +180,8 @@ PRESETS = {
             "svm",
             _VISSL_COSTS,
             "facebookresearch/vissl, voc07/eval_resnet_8gpu_transfer_voc07_svm.yaml: 11 costs",
+            select="kfold",
+            folds=3,
             arguments=_VISSL,
         ),
         Preset(
@@ -186,6 +190,8 @@ PRESETS = {
             _VISSL_COSTS,
             "facebookresearch/vissl, svm_low_shot_trainer.py: k in 1, 2, 4, 8, 16, 32, 64, 96 x 5 "
             "draws, 11 costs",
+            select="kfold",
+            folds=3,
             arguments=_VISSL,
         ),
         Preset(

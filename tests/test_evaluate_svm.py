@@ -35,9 +35,10 @@ def test_a_run_is_linear_svc_on_normalised_rows(store: FeatureStore) -> None:
     assert run.head is None  # it is over normalised rows
 
 
-def test_c_is_chosen_on_validation_rows(store: FeatureStore) -> None:
+def test_vissl_chooses_c_by_three_folds(store: FeatureStore) -> None:
     run = fs.probe(store, "pixels", preset="vissl-voc07", target="tags", n_boot=0, save=False)
-    assert run.config.selected_on == "20% of train"
+    assert run.config.selected_on == "3 folds of train"
+    assert not run.config.selected_on_test
     assert run.selection["value"].tolist() == sorted(preset("vissl-voc07").values)
     assert run.config.value == run.selection.set_index("value")["score"].idxmax()
     expected = average_precision_score(run.predictions.truth, run.predictions.scores)
