@@ -14,6 +14,7 @@ from featstore.probes.squared_hinge import Evaluation, SquaredHinge
 _EXACT_PASSES = 40.0  # of conjugate gradients; above, they are left to it
 _INNER = 250  # iterations of conjugate gradients
 _ROWS = 512  # of the working copy: they stay in the cache between the two products
+_CUDA_ROWS = 2**16  # there they only bound memory
 
 
 def newton_direction(
@@ -141,7 +142,8 @@ def _hessian_times(design: Tensor, D: Tensor, ridge: Tensor, p: Tensor, *, free:
     """Hessians of all problems times a direction of each, (k, r + 1); one pass."""
     W, b = p[:, :-1].contiguous(), p[:, -1:]
     weights, intercepts = ridge * W, torch.zeros_like(b)
-    for rows in blocks(len(design), _ROWS):
+    size = _CUDA_ROWS if design.device.type == "cuda" else _ROWS
+    for rows in blocks(len(design), size):
         block = design[rows]
         U = torch.addmm(b, W, block.T).mul_(D[:, rows])
         weights.addmm_(U, block)

@@ -18,6 +18,7 @@ from featstore.probes.objective import Design
 from featstore.probes.one_vs_rest import OneVsRest
 
 _ROWS = 2048  # of features, widened to float64 at a time
+_CUDA_ROWS = 2**15
 _NUMBERS = 2**17  # of an elementwise block, so that its temporaries stay in the cache
 _SEARCHES = 60  # evaluations along a line
 
@@ -67,6 +68,7 @@ class SquaredHinge:
         self.design, self.problems, self.ridge = design, problems, ridge
         self.free_intercept = free_intercept
         self.passes = 0.0
+        self._rows = _CUDA_ROWS if design.device.type == "cuda" else _ROWS
 
     def take(self, index: Tensor) -> SquaredHinge:
         """Return the problems at these positions."""
@@ -108,7 +110,7 @@ class SquaredHinge:
         losses = torch.zeros_like(self.ridge)
         gradient = torch.zeros_like(theta)
         curvature = torch.empty_like(E)
-        for rows in blocks(n, _ROWS):
+        for rows in blocks(n, self._rows):
             short, roots = E[:, rows].clamp_min(0.0), self.problems.signed_roots(rows)
             losses += short.square().sum(1)
             curvature[:, rows] = (short > 0) * roots.square() * (2 / n)
@@ -184,7 +186,7 @@ class SquaredHinge:
         n = self.problems.n_samples
         F = torch.empty(len(theta), n, dtype=torch.float64, device=theta.device)
         W, b = theta[:, :-1], theta[:, -1:]
-        for rows in blocks(n, _ROWS):
+        for rows in blocks(n, self._rows):
             logits = torch.addmm(b, W, self.design[rows].double().T)
             torch.mul(logits, self.problems.signed_roots(rows), out=F[:, rows]).neg_()
         return F
