@@ -89,10 +89,10 @@ _DROWNING = 5
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option(
     "--engine",
-    type=click.Choice(["torch", "faiss", "faiss-ivf", "faiss-hnsw"]),
     default="torch",
     show_default=True,
-    help="What searches neighbours.",
+    help="What computes: torch; sklearn, cuml (logistic, ridge, svm); faiss, faiss-ivf, faiss-hnsw "
+    "(knn).",
 )
 @click.option("--name", help="Name of the run [default: from the configuration].")
 @json_option

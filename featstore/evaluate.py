@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def probe(
     thresholds: bool = True,
     seed: int = 0,
     device: str = "cpu",
-    engine: Literal["torch", "faiss", "faiss-ivf", "faiss-hnsw"] = "torch",
+    engine: str = "torch",
     n_boot: int = 1000,
     name: str | None = None,
     save: bool = True,
@@ -110,8 +110,8 @@ def probe(
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     engine
-        What searches neighbours (kNN): ``"torch"`` and ``"faiss"`` are exact, ``"faiss-ivf"`` and
-        ``"faiss-hnsw"`` approximate.
+        What computes: ``"torch"``; ``"sklearn"`` or ``"cuml"`` for logistic, ridge and svm; for
+        kNN ``"faiss"``, which is exact, and ``"faiss-ivf"`` and ``"faiss-hnsw"``, approximate.
     n_boot
         Resamples of the bootstrap intervals.
     name

@@ -64,6 +64,13 @@ def _decades(start: float, stop: float, count: int) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in np.logspace(start, stop, count))
 
 
+_VISSL = {
+    "normalise": True,
+    "norm_offset": 1e-5,
+    "positive_weight": 2.0,
+    "intercept_scaling": 1.0,
+}
+_VISSL_COSTS = (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 100.0, 1000.0)
 _DINOV2 = "facebookresearch/dinov2, dinov2/eval"
 PRESETS = {
     preset.name: preset
@@ -157,6 +164,36 @@ PRESETS = {
             "featstore's default",
         ),
         Preset("lda-ledoit-wolf", "lda", (), "Ledoit & Wolf 2004, pooled over the classes"),
+        Preset("svm", "svm", _decades(-4, 2, 13), "featstore's default"),
+        Preset(
+            "vissl-svm",
+            "svm",
+            (0.01, 0.1),
+            "facebookresearch/vissl, svm_trainer.py and defaults.yaml: rows / (norm + 1e-5), "
+            "LinearSVC, squared hinge, positives weigh 2; 3 folds",
+            select="kfold",
+            folds=3,
+            arguments=_VISSL,
+        ),
+        Preset(
+            "vissl-voc07",
+            "svm",
+            _VISSL_COSTS,
+            "facebookresearch/vissl, voc07/eval_resnet_8gpu_transfer_voc07_svm.yaml: 11 costs",
+            select="kfold",
+            folds=3,
+            arguments=_VISSL,
+        ),
+        Preset(
+            "vissl-lowshot",
+            "svm",
+            _VISSL_COSTS,
+            "facebookresearch/vissl, svm_low_shot_trainer.py: k in 1, 2, 4, 8, 16, 32, 64, 96 x 5 "
+            "draws, 11 costs",
+            select="kfold",
+            folds=3,
+            arguments=_VISSL,
+        ),
         Preset(
             "simpleshot",
             "centroid",
@@ -281,6 +318,7 @@ DEFAULT_PRESETS = {
     "knn": "dinov2-knn",
     "ridge": "ridge",
     "lda": "lda",
+    "svm": "svm",
     "centroid": "centroid",
     "gaussian": "gaussian",
     "sgd": "paper-linear",

@@ -87,6 +87,10 @@ def make_estimator(protocol: Preset, view: View, **offered: Any) -> Estimator:
     estimator: Estimator = probe_class(protocol.probe)(**protocol.arguments)
     if getattr(estimator, "needs_tokens", False):
         offered["n_tokens"] = _n_tokens(view, protocol)
+    if "engine" not in estimator.get_params() and offered.get("engine", "torch") != "torch":
+        raise InvalidInputError(
+            f"the probe {protocol.probe!r} has one engine, torch, got {offered['engine']!r}"
+        )
     taken = estimator.get_params().keys() & offered.keys()
     estimator.set_params(**{name: offered[name] for name in taken})
     return estimator

@@ -18,6 +18,7 @@ PROBES = {
     "logistic": "featstore.probes:LogisticProbe",
     "knn": "featstore.probes:KNNProbe",
     "ridge": "featstore.probes:RidgeProbe",
+    "svm": "featstore.probes:SVMProbe",
     "lda": "featstore.probes:LDAProbe",
     "centroid": "featstore.probes:CentroidProbe",
     "gaussian": "featstore.probes:GaussianProbe",

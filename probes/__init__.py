@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featstore.probes.sgd_grid import SGDGridProbe
     from featstore.probes.sgd_weight_decay import WeightDecayProbe
     from featstore.probes.subset_logistic import logistic_subsets
+    from featstore.probes.svm import SVMProbe
 
 __all__ = [
     "AttentiveProbe",
@@ -41,6 +42,7 @@ __all__ = [
     "RidgeProbe",
     "SGDGridProbe",
     "SGDProbe",
+    "SVMProbe",
     "WeightDecayProbe",
     "fit_together",
     "logistic_path",
@@ -63,6 +65,7 @@ _MODULES = {
     "RidgeProbe": "ridge",
     "SGDGridProbe": "sgd_grid",
     "SGDProbe": "sgd",
+    "SVMProbe": "svm",
     "WeightDecayProbe": "sgd_weight_decay",
     "fit_together": "joint_fit",
     "logistic_path": "path",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featstore.probes.loss import Sigmoid
-from featstore.probes.objective import Objective, dot
+from featstore.probes.loss import Loss, Sigmoid
+from featstore.probes.objective import dot
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,19 @@ class CentredRows:
 
 
 def gap_bound(
-    objective: Objective, theta: Tensor, value: float, gradient: Tensor, squared_radius: float
+    loss: Loss,
+    ridge: float,
+    theta: Tensor,
+    value: float,
+    gradient: Tensor,
+    squared_radius: float,
 ) -> float:
     """Fenchel duality gap of a head over centred features: an upper bound on f - min f.
 
     Parameters
     ----------
-    objective
-        Of which `value` and `gradient` are those at `theta`, (k, d + 1).
+    loss, ridge
+        Of the objective, of which `value` and `gradient` are those at `theta`, (k, d + 1).
     squared_radius
         Mean squared norm of the centred rows.
 
@@ -99,7 +104,6 @@ def gap_bound(
 
         θ H(P) + θ ‖G‖ T / λ + θ² T² / (2λ),    G = (XᵀP - XᵀY) / n,    T >= ‖XᵀP‖ / n.
     """
-    loss, ridge = objective.loss, objective.ridge
     W, b, gW, g = theta[:, :-1], theta[:, -1], gradient[:, :-1], gradient[:, -1]
     excess = g / loss.prevalence
     if isinstance(loss, Sigmoid):

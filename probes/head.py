@@ -11,9 +11,10 @@ from torch import Tensor
 
 from featstore.errors import InvalidInputError
 from featstore.probes.certificate import CentredRows, Certificate, gap_bound
+from featstore.probes.curvature_pairs import CurvaturePairs
 from featstore.probes.device import threads_for
 from featstore.probes.inputs import Targets, as_tensor
-from featstore.probes.lbfgs import gap_estimate, minimise, settle_intercept
+from featstore.probes.lbfgs import DECREMENT_SAFETY, gap_estimate, minimise, settle_intercept
 from featstore.probes.loss import Loss, Sigmoid, Softmax
 from featstore.probes.objective import Objective
 from featstore.probes.path_point import PathPoint
@@ -100,39 +101,137 @@ def fit_head(
         n_iter += minimum.n_iter
         precisions.append(str(dtype).removeprefix("torch."))
         # From here on float64, and the raw features in place of the working copy.
-        raw = Objective(CentredRows(as_tensor(X), basis.mean), loss, ridge, dtype=torch.float64)
         centred = basis.to_features(theta.to(torch.float64, copy=True))
-        U, V = raw.margins(centred, out=raw.new_margins()), raw.new_margins()
-        settle_intercept(raw, centred, U, scratch=V)
-        value, gradient = raw.value_and_gradient(centred, U, scratch=V)
-        passes += objective.passes + raw.passes
-        local = metric.to_eigenbasis(basis.from_features(gradient).to(dtype))
-        relative_gap = (
-            gap_estimate(local, metric, ridge, value=value, safety=minimum.safety) / value
-        )
+        found = _Evaluation.of(X, loss, ridge, basis, centred)
+        passes += objective.passes + found.passes
+        relative_gap = found.relative_gap(basis, metric, ridge, safety=minimum.safety)
         if relative_gap <= tol or n_iter == max_iter:
             break
-    bound = gap_bound(raw, centred, value, gradient, basis.squared_radius)
-    # At a fixed intercept of uncentred features the weights' gradient gains the mean's share.
-    uncentred = gradient.clone()
-    uncentred[:, :-1] += torch.outer(gradient[:, -1], basis.mean)
-    certificate = Certificate(
-        objective=value,
-        gradient_norm=uncentred.norm().item(),
-        gap_bound=bound,
-        relative_gap=min(relative_gap, bound / value),
-        converged=relative_gap <= tol,
+    certificate = found.certificate(
+        basis,
+        loss,
+        ridge,
+        relative_gap=relative_gap,
+        tol=tol,
         n_iter=n_iter,
         passes=passes,
         solver=f"kfac-lbfgs {'+'.join(precisions)}",
     )
-    coef = centred[:, :-1].clone()
-    intercept = centred[:, -1] - coef @ basis.mean
+    point = PathPoint(ridge, theta, minimum.pairs).after(start)
+    return Head(*_raw(found.theta, basis, targets), certificate, point)
+
+
+def certify_head(
+    X: NDArray[np.floating],
+    targets: Targets,
+    basis: GramBasis,
+    coef: Tensor,
+    intercept: Tensor,
+    *,
+    C: float,
+    tol: float,
+    n_iter: int,
+    solver: str,
+) -> Head:
+    """Certify weights that another solver found, at the intercepts that are best for them.
+
+    Parameters
+    ----------
+    X, targets, basis, C, tol
+        As for `fit_head`.
+    coef, intercept
+        Over raw features, of the columns that are fitted: shapes (k, d) and (k,).
+    n_iter, solver
+        What the certificate says about the way.
+    """
+    loss = _loss(targets, basis.design.device)
+    ridge = 1.0 / (C * len(X))
+    coef, intercept = (a.to(basis.mean.device, torch.float64) for a in (coef, intercept))
+    theta = torch.cat([coef, (intercept + coef @ basis.mean)[:, None]], dim=1)
+    found = _Evaluation.of(X, loss, ridge, basis, theta)
+    metric = KroneckerMetric(basis, ridge, dtype=torch.float64)
+    metric.refresh(found.class_curvature)
+    certificate = found.certificate(
+        basis,
+        loss,
+        ridge,
+        relative_gap=found.relative_gap(basis, metric, ridge, safety=DECREMENT_SAFETY),
+        tol=tol,
+        n_iter=n_iter,
+        passes=found.passes,
+        solver=solver,
+    )
+    point = PathPoint(ridge, basis.from_features(found.theta), CurvaturePairs())
+    return Head(*_raw(found.theta, basis, targets), certificate, point)
+
+
+@dataclass(frozen=True, eq=False)
+class _Evaluation:
+    """A head on the raw features, in float64, whoever found it.
+
+    `theta` is over centred features, (k, d + 1), and its intercepts are optimal for the weights.
+    """
+
+    theta: Tensor
+    value: float
+    gradient: Tensor
+    class_curvature: Tensor
+    passes: float
+
+    @classmethod
+    def of(
+        cls, X: NDArray[np.floating], loss: Loss, ridge: float, basis: GramBasis, theta: Tensor
+    ) -> _Evaluation:
+        raw = Objective(CentredRows(as_tensor(X), basis.mean), loss, ridge, dtype=torch.float64)
+        U, V = raw.margins(theta, out=raw.new_margins()), raw.new_margins()
+        settle_intercept(raw, theta, U, scratch=V)
+        value, gradient = raw.value_and_gradient(theta, U, scratch=V)
+        return cls(theta, value, gradient, raw.class_curvature(U), raw.passes)
+
+    def relative_gap(
+        self, basis: GramBasis, metric: KroneckerMetric, ridge: float, *, safety: float
+    ) -> float:
+        local = metric.to_eigenbasis(basis.from_features(self.gradient).to(metric.dtype))
+        return gap_estimate(local, metric, ridge, value=self.value, safety=safety) / self.value
+
+    def certificate(
+        self,
+        basis: GramBasis,
+        loss: Loss,
+        ridge: float,
+        *,
+        relative_gap: float,
+        tol: float,
+        n_iter: int,
+        passes: float,
+        solver: str,
+    ) -> Certificate:
+        bound = gap_bound(loss, ridge, self.theta, self.value, self.gradient, basis.squared_radius)
+        # At a fixed intercept of uncentred features the weights' gradient gains the mean's share.
+        uncentred = self.gradient.clone()
+        uncentred[:, :-1] += torch.outer(self.gradient[:, -1], basis.mean)
+        return Certificate(
+            objective=self.value,
+            gradient_norm=uncentred.norm().item(),
+            gap_bound=bound,
+            relative_gap=min(relative_gap, bound / self.value),
+            converged=relative_gap <= tol,
+            n_iter=n_iter,
+            passes=passes,
+            solver=solver,
+        )
+
+
+def _raw(
+    theta: Tensor, basis: GramBasis, targets: Targets
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and intercepts over raw features, those of constant labels included."""
+    coef = theta[:, :-1].clone()
+    intercept = theta[:, -1] - coef @ basis.mean
     if targets.multilabel:
         labels = torch.from_numpy(targets.labels).to(coef.device)
         coef, intercept = _expand(coef, intercept, labels)
-    point = PathPoint(ridge, theta, minimum.pairs).after(start)
-    return Head(coef.cpu().numpy(), intercept.cpu().numpy(), certificate, point)
+    return coef.cpu().numpy(), intercept.cpu().numpy()
 
 
 def _loss(targets: Targets, device: torch.device) -> Loss:

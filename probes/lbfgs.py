@@ -14,7 +14,7 @@ from featstore.probes.preconditioner import KroneckerMetric
 
 _STALL = 8  # iterations without a lower value: the noise floor of the precision
 _REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
-_DECREMENT_SAFETY = 10.0
+DECREMENT_SAFETY = 10.0
 _SAFETY_MARGIN = 1.5  # what is still to be gained comes on top of what has been
 _SETTLE_ITERATIONS = 20
 _SLOPE_LEFT = 0.3  # the line search ends at this share of the initial slope
@@ -155,7 +155,7 @@ def decrement_safety(trail: list[tuple[float, float]]) -> float:
     value = trail[-1][0]
     since = trail[len(trail) // 2 :]
     needed = max(((v - value) / d for v, d in since if d > 0), default=0.0)
-    return max(_DECREMENT_SAFETY, _SAFETY_MARGIN * needed)
+    return max(DECREMENT_SAFETY, _SAFETY_MARGIN * needed)
 
 
 def gap_estimate(
@@ -164,7 +164,7 @@ def gap_estimate(
     ridge: float,
     *,
     value: float,
-    safety: float = _DECREMENT_SAFETY,
+    safety: float = DECREMENT_SAFETY,
 ) -> float:
     """Estimate f - min f from a gradient in the eigenbasis of the metric.
 

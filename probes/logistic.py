@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from featstore.errors import InvalidInputError
 from featstore.probes.device import DeviceName, device_of
+from featstore.probes.engines.head import engine_head
+from featstore.probes.engines.linear import EngineName, check_engine, linear_engine
 from featstore.probes.head import Head, fit_head
 from featstore.probes.inputs import Targets, as_tensor, blocks, features_of
 from featstore.probes.preconditioner import GramBasis, Precision
@@ -44,8 +47,12 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         Precision of the bulk of the work: ``"float32"``, ``"float64"``, or ``"auto"``, which is
         float64 below 20 million numbers in X.  Where float32 stalls above `tol`, the rest of
         the way is gone in float64 products over the float32 working copy.
+    engine
+        ``"torch"``; or ``"sklearn"`` (`LogisticRegression`) or ``"cuml"`` to have it solve the
+        problem, with `tol` and `max_iter` as its own.  float16 features are widened first.
     device
-        ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some.
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some; where the torch engine
+        and the certificate compute.
     seed
         Draws the sample of rows behind the preconditioner; of no effect on the optimum.
 
@@ -94,6 +101,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         tol: float = 1e-6,
         max_iter: int = 1000,
         dtype: Precision = "auto",
+        engine: EngineName = "torch",
         device: DeviceName = "cpu",
         seed: int = 0,
     ) -> None:
@@ -101,6 +109,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         self.tol = tol
         self.max_iter = max_iter
         self.dtype = dtype
+        self.engine = engine
         self.device = device
         self.seed = seed
 
@@ -136,7 +145,9 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             basis = GramBasis.of(features, dtype=self.dtype, device=self.device, seed=self.seed)
         else:
             basis.check(features)
-        head = fit_head(features, targets, basis, C=self.C, tol=self.tol, max_iter=self.max_iter)
+        engine = linear_engine(self.engine)
+        solve = fit_head if engine is None else partial(engine_head, engine, dtype=self.dtype)
+        head = solve(features, targets, basis, C=self.C, tol=self.tol, max_iter=self.max_iter)
         return self.adopt(head, targets)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
@@ -191,7 +202,13 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         """
         from featstore.probes.path import logistic_path  # which imports this module
 
-        options = {key: value for key, value in self.get_params().items() if key != "C"}
+        options = {k: v for k, v in self.get_params().items() if k not in ("C", "engine")}
+        if self.engine != "torch":  # which has no path
+            for C in sorted(values):
+                alone = clone(self).set_params(C=C).fit(X, y)
+                self.classes_ = alone.classes_
+                yield C, alone.predict_proba(queries)
+            return
         for probe in logistic_path(X, y, values, **options):
             self.classes_ = probe.classes_
             yield probe.C, probe.predict_proba(queries)
@@ -215,7 +232,8 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         self.check_parameters()
         X = features_of(self, X, reset=True)
         Cs = list(values) or [self.C]
-        if not all(is_small(len(rows), X.shape[1]) for rows in subsets):
+        small = all(is_small(len(rows), X.shape[1]) for rows in subsets)
+        if not small or self.engine != "torch":
             yield from score_one_by_one(self, X, y, subsets, queries, Cs, asked=asked)
             return
         stream = RowStream.of(self, queries, reset=False)
@@ -231,6 +249,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
 
     def check_parameters(self) -> None:
         """Refuse parameters out of range, before any work."""
+        check_engine(self.engine)
         if not (self.C > 0 and math.isfinite(self.C)):
             raise InvalidInputError(f"C must be positive and finite, got {self.C}")
         if not self.tol >= 0:

@@ -177,6 +177,10 @@ class Moments:
             weights = weights @ self.rotation.T
         return weights if self.scale is None else weights * self.scale
 
+    def from_features(self, weights: Tensor) -> Tensor:
+        """Weights (k, r) over coordinates from weights (k, d) over features that are not scaled."""
+        return weights if self.rotation is None else weights @ self.rotation
+
 
 def _add_gram(lower: Tensor, block: Tensor) -> None:
     """Add blockᵀ block to a matrix whose part above the diagonal is of no interest."""

@@ -69,6 +69,7 @@ class GramBasis:
         dtype: Precision = "auto",
         device: DeviceName = "cpu",
         seed: int = 0,
+        centre: bool = True,
     ) -> GramBasis:
         """Centre, rotate if wide, and diagonalise a feature matrix.
 
@@ -83,6 +84,9 @@ class GramBasis:
             Where the solver runs.
         seed
             Draws the rows of the Gram sample.
+        centre
+            False leaves the features where they are, for heads without a free intercept; `mean` is
+            then 0.
 
         Raises
         ------
@@ -96,18 +100,16 @@ class GramBasis:
         >>> tuple(basis.design.shape), tuple(basis.rotation.shape)
         ((10, 10), (40, 10))
         """
-        if dtype not in ("auto", "float32", "float64"):
-            raise InvalidInputError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}")
-        double = dtype == "float64" or (dtype == "auto" and X.size < _FLOAT64_BELOW)
-        return cls._of(
-            as_tensor(X), torch.float64 if double else torch.float32, device_of(device), seed
-        )
+        working = working_dtype(dtype, X.shape)
+        return cls._of(as_tensor(X), working, device_of(device), seed, centre=centre)
 
     @classmethod
-    def _of(cls, X: Tensor, dtype: torch.dtype, device: torch.device, seed: int) -> GramBasis:
+    def _of(
+        cls, X: Tensor, dtype: torch.dtype, device: torch.device, seed: int, *, centre: bool
+    ) -> GramBasis:
         n, d = X.shape
         mean = torch.zeros(d, dtype=torch.float64)
-        for rows in blocks(n):
+        for rows in blocks(n if centre else 0):
             mean += X[rows].sum(0, dtype=torch.float64)
         mean = (mean / n).to(device)
         if not mean.isfinite().all():
@@ -174,31 +176,29 @@ class KroneckerMetric:
     basis
         Gram eigenbasis.
     ridge
-        λ.
+        λ, or one for each column, shape (k, 1).
     dtype
         Precision of what it is applied to.
     """
 
-    def __init__(self, basis: GramBasis, ridge: float, *, dtype: torch.dtype) -> None:
+    def __init__(self, basis: GramBasis, ridge: float | Tensor, *, dtype: torch.dtype) -> None:
         self._eigenvalues = basis.eigenvalues
         self._Q = None if basis.eigenvectors is None else basis.eigenvectors.to(dtype)
-        self._ridge, self._dtype = ridge, dtype
+        self._ridge, self.dtype = ridge, dtype
 
     def refresh(self, class_curvature: Tensor) -> None:
         """Set the class factor A, shape (k, k), or (k,) for a diagonal one."""
         self._U: Tensor | None = None
         if class_curvature.ndim == 2:
             sigma, U = torch.linalg.eigh(class_curvature)
-            self._U = U.to(self._dtype)
+            self._U = U.to(self.dtype)
         else:
             sigma = class_curvature
         sigma = sigma.clamp_min(1e-12)
         weights = sigma[:, None] * self._eigenvalues + self._ridge  # (k, r)
         # A softmax does not notice a constant added to all intercepts: sigma is 0 there.
         intercepts = sigma + 1e-3 * sigma.mean()
-        self._inverse = (
-            torch.cat([weights, intercepts[:, None]], dim=1).reciprocal().to(self._dtype)
-        )
+        self._inverse = torch.cat([weights, intercepts[:, None]], dim=1).reciprocal().to(self.dtype)
 
     def to_eigenbasis(self, theta: Tensor) -> Tensor:
         """Gradient, or parameters, (k, r + 1) for the design in the coordinates of `apply`."""
@@ -216,6 +216,25 @@ class KroneckerMetric:
         if self._U is None:
             return gradient * self._inverse
         return self._U @ ((self._U.T @ gradient) * self._inverse)
+
+
+def working_dtype(dtype: Precision, shape: tuple[int, ...]) -> torch.dtype:
+    """Resolve a precision for features of a shape (n, d).
+
+    Raises
+    ------
+    InvalidInputError
+        If it is unknown.
+
+    Examples
+    --------
+    >>> working_dtype("auto", (100, 10)), working_dtype("auto", (10**6, 1000))
+    (torch.float64, torch.float32)
+    """
+    if dtype not in ("auto", "float32", "float64"):
+        raise InvalidInputError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}")
+    double = dtype == "float64" or (dtype == "auto" and shape[0] * shape[1] < _FLOAT64_BELOW)
+    return torch.float64 if double else torch.float32
 
 
 def _map_weights(theta: Tensor, rotation: Tensor) -> Tensor:

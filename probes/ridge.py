@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from featstore.errors import InvalidInputError
 from featstore.probes.affine import AffineClassifier
 from featstore.probes.device import DeviceName
-from featstore.probes.inputs import Targets, features_of
+from featstore.probes.engines.linear import EngineName, check_engine, linear_engine
+from featstore.probes.inputs import Targets, as_tensor, features_of
 from featstore.probes.moments import Moments, Precision
+from featstore.probes.preconditioner import working_dtype
 from featstore.probes.ridge_path import RidgePath
 from featstore.probes.stream import RowStream
 from featstore.probes.subset_ridge import ridge_subsets
 from featstore.subset_scores import SubsetScores, score_one_by_one
+
+#: Weights (k, d) and intercepts (k,) over raw features, of an alpha.
+_Solution = Callable[[float], tuple[Tensor, Tensor]]
 
 _RULES = {"loo": "leave-one-out", "gcv": "generalised cross-validation"}
 
@@ -48,6 +55,9 @@ class RidgeProbe(AffineClassifier):
         intercept, its weight penalised by α too; None for the free intercept.
     dtype
         Of the products, see `featstore.probes.moments.Moments.of`.
+    engine
+        ``"torch"``; or ``"sklearn"`` (`Ridge`) or ``"cuml"`` to have it solve for the weights, all
+        rows in memory.  These take a number for `alpha`, and neither `standardise` nor `bias`.
     device
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some.
 
@@ -101,6 +111,7 @@ class RidgeProbe(AffineClassifier):
         std_offset: float = 0.0,
         bias: float | None = None,
         dtype: Precision = "auto",
+        engine: EngineName = "torch",
         device: DeviceName = "cpu",
     ) -> None:
         self.alpha = alpha
@@ -109,6 +120,7 @@ class RidgeProbe(AffineClassifier):
         self.std_offset = std_offset
         self.bias = bias
         self.dtype = dtype
+        self.engine = engine
         self.device = device
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
@@ -132,6 +144,7 @@ class RidgeProbe(AffineClassifier):
         self._check_parameters()
         stream, targets = self._open(X, y)
         path = self._path(stream, targets)
+        solution = self._solution(path, stream, targets)
         if isinstance(self.alpha, str):
             alphas = path.penalties() if self.alphas is None else list(self.alphas)
             errors = (
@@ -142,9 +155,9 @@ class RidgeProbe(AffineClassifier):
             # Of equal ones the strongest: where nothing can be learned, nothing is.
             best = min(zip(errors, alphas, strict=True), key=lambda pair: (pair[0], -pair[1]))
             self.chosen_by_ = _RULES[self.alpha]
-            return self._settle(path, float(best[1]))
+            return self._settle(path, solution, float(best[1]))
         self.chosen_by_ = ""
-        return self._settle(path, float(self.alpha))
+        return self._settle(path, solution, float(self.alpha))
 
     def sweep(
         self, X: Any, y: ArrayLike, queries: Any, values: Iterable[float]
@@ -157,10 +170,12 @@ class RidgeProbe(AffineClassifier):
             In the order of `values`; probabilities as of `predict_proba`.
         """
         self._check_parameters()
-        path = self._path(*self._open(X, y))
+        stream, targets = self._open(X, y)
+        path = self._path(stream, targets)
+        solution = self._solution(path, stream, targets)
         for alpha in values:
             _check_alpha(alpha)
-            self._settle(path, alpha)
+            self._settle(path, solution, alpha)
             yield alpha, self.predict_proba(queries)
 
     def score_subsets(
@@ -181,7 +196,8 @@ class RidgeProbe(AffineClassifier):
         self._check_parameters()
         X = features_of(self, X, reset=True)
         dual = all(len(rows) <= X.shape[1] for rows in subsets)
-        if not dual or (isinstance(self.alpha, str) and not len(values)):
+        ruled = isinstance(self.alpha, str) and not len(values)
+        if not dual or ruled or self.engine != "torch":
             yield from score_one_by_one(self, X, y, subsets, queries, values, asked=asked)
             return
         alphas = [float(alpha) for alpha in values] or [float(self.alpha)]
@@ -209,13 +225,43 @@ class RidgeProbe(AffineClassifier):
         single = not targets.multilabel and len(targets.classes) == 2
         return RidgePath.of(moments, single=single, bias=self.bias)
 
-    def _settle(self, path: RidgePath, alpha: float) -> Self:
+    def _solution(self, path: RidgePath, stream: RowStream, targets: Targets) -> _Solution:
+        engine = linear_engine(self.engine)
+        if engine is None:
+            return path.solution
+        X = stream.source if isinstance(stream.source, np.ndarray) else stream.source.array()
+        X = as_tensor(X).to(working_dtype(self.dtype, X.shape)).numpy()
+        labels = targets.labels
+        if labels.ndim == 1:
+            labels = labels[:, None] == np.arange(len(targets.classes))
+        columns = labels[:, len(targets.classes) - len(path.means) :]
+        Y = 2.0 * columns.astype(np.float64) - 1
+
+        def solve(alpha: float) -> tuple[Tensor, Tensor]:
+            found = engine.ridge(X, Y, alpha=alpha)
+            return torch.from_numpy(found.coef), torch.from_numpy(found.intercept)
+
+        return solve
+
+    def _settle(self, path: RidgePath, solution: _Solution, alpha: float) -> Self:
+        weights, offsets = solution(alpha)
         self.alpha_ = alpha
-        self.certificate_ = path.conditioning(alpha)
-        self._adopt(*path.solution(alpha))
+        self.certificate_ = path.conditioning(
+            alpha, weights=None if self.engine == "torch" else weights
+        )
+        self._adopt(weights, offsets)
         return self
 
     def _check_parameters(self) -> None:
+        check_engine(self.engine)
+        if self.engine != "torch" and (
+            isinstance(self.alpha, str) or self.standardise or self.bias is not None
+        ):
+            raise InvalidInputError(
+                f"engine={self.engine!r} solves ridge regression for one number alpha, without "
+                f"standardise and bias; got alpha={self.alpha!r}, standardise={self.standardise}, "
+                f"bias={self.bias}: use engine='torch'"
+            )
         if isinstance(self.alpha, str):
             if self.alpha not in _RULES:
                 raise InvalidInputError(

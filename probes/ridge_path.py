@@ -91,12 +91,23 @@ class RidgePath:
         shrunk = self.means * (1 - self._bias_shrinkage(alpha))
         return weights, shrunk - weights @ self.moments.mean
 
-    def conditioning(self, alpha: float) -> Conditioning:
-        """Condition number, rank, effective degrees of freedom and residual at a penalty."""
+    def conditioning(self, alpha: float, *, weights: Tensor | None = None) -> Conditioning:
+        """Condition number, rank, effective degrees of freedom and residual at a penalty.
+
+        Parameters
+        ----------
+        alpha
+            The penalty.
+        weights
+            Of another solver, shape (k, d), over raw features that are not scaled; the residual is
+            theirs.
+        """
         kept = self.eigenvalues[self._kept]
         condition = (kept.amax() + alpha) / (kept.amin() + alpha) if len(kept) else torch.ones(())
         # In the eigenvectors as they were computed, against the scatter as it was summed.
         W = self.cross * self._inverse(alpha) @ self.eigenvectors.T
+        if weights is not None:
+            W = self.moments.from_features(weights.to(W.device))
         right = self.cross @ self.eigenvectors.T
         error = (W @ self.moments.scatter + alpha * W - right).norm()
         return Conditioning(

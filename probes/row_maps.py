@@ -20,15 +20,18 @@ class UnitRows:
     ----------
     centre
         Shape (d,); None for zero.
+    offset
+        Added to the norms.
     """
 
     centre: Tensor | None = None
+    offset: float = 0.0
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Map rows (b, d) of any dtype to rows (b, d) of length 1, float64."""
         rows = rows.double() if self.centre is None else rows - self.centre.to(rows.device)
         norms = rows.norm(dim=1, keepdim=True)
-        return rows / torch.where(norms > 0, norms, 1.0)
+        return rows / torch.where(norms > 0, norms + self.offset, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

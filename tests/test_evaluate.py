@@ -130,7 +130,7 @@ def test_a_class_without_training_rows_is_never_predicted(tmp_path: Path) -> Non
     )
     store = FeatureStore.create(tmp_path / "d.zarr", samples)
     fill(store, "pixels", X)
-    for probe in ("logistic", "knn", "ridge", "lda", "centroid", "gaussian"):
+    for probe in ("logistic", "knn", "ridge", "svm", "lda", "centroid", "gaussian"):
         run = fs.probe(store, "pixels", probe=probe, n_boot=0, save=False)
         assert run.predictions.seen.tolist() == [d != 3 for d in range(10)]
         assert (run.predictions.scores[:, 3] == 0).all()
@@ -152,7 +152,7 @@ def test_unlabelled_rows_are_left_out(tmp_path: Path) -> None:
 
 
 def test_multilabel(store: FeatureStore) -> None:
-    for probe in ("logistic", "knn", "ridge", "lda", "centroid", "gaussian"):
+    for probe in ("logistic", "knn", "ridge", "svm", "lda", "centroid", "gaussian"):
         run = fs.probe(store, "pixels", target="tags", probe=probe, n_boot=50, save=False)
         truth, scores = run.predictions.truth, run.predictions.scores
         assert truth.shape == (797, 3)
@@ -244,8 +244,12 @@ def test_bad_arguments(store: FeatureStore, tmp_path: Path) -> None:
         fs.probe(store, "pixels", preset="dinov2-kn")
     with pytest.raises(InvalidInputError, match="is a knn protocol"):
         fs.probe(store, "pixels", probe="logistic", preset="dinov2-knn")
-    with pytest.raises(InvalidInputError, match="there is no probe 'svm'"):
-        fs.probe(store, "pixels", probe="svm")
+    with pytest.raises(InvalidInputError, match="there is no probe 'forest'"):
+        fs.probe(store, "pixels", probe="forest")
+    with pytest.raises(InvalidInputError, match="'lda' has one engine, torch, got 'sklearn'"):
+        fs.probe(store, "pixels", probe="lda", engine="sklearn")
+    with pytest.raises(InvalidInputError, match="engine must be one of 'torch', 'sklearn', 'cuml'"):
+        fs.probe(store, "pixels", engine="faiss")
     with pytest.raises(InvalidInputError, match="positive"):
         fs.probe(store, "pixels", value=-1)
     unfinished = make_digits_store(tmp_path / "d.zarr")

@@ -1,0 +1,1 @@
+"""Engines: other libraries that solve the same problems; the certificate is the same for all."""
