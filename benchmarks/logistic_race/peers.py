@@ -35,7 +35,7 @@ def lbfgs_of_scikit_learn(dtype: type[np.floating]) -> Peer:
 
     def run(problem: Problem, trajectory: Trajectory) -> None:
         module = importlib.import_module("sklearn.linear_model._logistic")
-        with _watched_minimize(module, problem, trajectory):
+        with _watched_minimize(module, _by_class(problem), trajectory):
             _fit(LogisticRegression, problem, dtype)
 
     return run
@@ -50,7 +50,7 @@ def newton_cg_of_scikit_learn(problem: Problem, trajectory: Trajectory) -> None:
         grad_hess = arguments["grad_hess"]
 
         def noted(w: NDArray[Any], *rest: Any) -> Any:
-            trajectory.add(lambda: _by_class(w, problem))
+            trajectory.add(lambda: _by_class(problem)(w))
             return grad_hess(w, *rest)
 
         return solver(**{**arguments, "grad_hess": noted})
@@ -63,8 +63,11 @@ def lbfgs_of_scikit_learn_intelex(problem: Problem, trajectory: Trajectory) -> N
     """oneDAL's loss and gradient under SciPy's L-BFGS."""
     from sklearnex.linear_model import LogisticRegression as Accelerated
 
+    def by_class(w: NDArray[Any]) -> NDArray[Any]:
+        return np.roll(w.reshape(problem.n_classes, -1), -1, axis=1)  # its intercepts come first
+
     module = importlib.import_module("daal4py.sklearn.linear_model.logistic_path")
-    with _watched_minimize(module, problem, trajectory):
+    with _watched_minimize(module, by_class, trajectory):
         _fit(Accelerated, problem, np.float64)
 
 
@@ -98,7 +101,7 @@ def lbfgs_of_torch(problem: Problem, trajectory: Trajectory) -> None:
 
     previous, unchanged = np.inf, 0
     for _ in range(_MOST_ITERATIONS):
-        value = float(optimizer.step(closure))
+        value = optimizer.step(closure).item()
         trajectory.add(theta)
         unchanged = unchanged + 1 if value >= previous else 0
         previous = min(previous, value)
@@ -122,7 +125,9 @@ def peers() -> dict[str, Peer]:
 def run(peer: Peer, problem: Problem, *, budget: float) -> Trajectory:
     """Run a peer until it stops or its CPU seconds are used up."""
     trajectory = Trajectory(budget)
-    with suppress(OutOfTimeError):
+    with suppress(OutOfTimeError), warnings.catch_warnings():
+        # Line searches that end at the limits of rounding.
+        warnings.filterwarnings("ignore", message="(?i)(the )?line search")
         peer(problem, trajectory)
     return trajectory
 
@@ -137,12 +142,14 @@ def _fit(
 
 
 @contextmanager
-def _watched_minimize(module: Any, problem: Problem, trajectory: Trajectory) -> Iterator[None]:
+def _watched_minimize(
+    module: Any, by_class: Callable[[NDArray[Any]], NDArray[Any]], trajectory: Trajectory
+) -> Iterator[None]:
     """Note every iterate of `scipy.optimize.minimize` as a module calls it."""
     optimize = module.optimize
 
     def minimize(function: Any, start: Any, **arguments: Any) -> Any:
-        arguments["callback"] = lambda w: trajectory.add(lambda: _by_class(w, problem))
+        arguments["callback"] = lambda w: trajectory.add(lambda: by_class(w))
         options = {**arguments.get("options", {}), "maxfun": _MOST_ITERATIONS, "ftol": 0.0}
         arguments["options"] = options
         return optimize.minimize(function, start, **arguments)
@@ -161,6 +168,6 @@ def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
         setattr(module, name, original)
 
 
-def _by_class(w: NDArray[Any], problem: Problem) -> NDArray[Any]:
+def _by_class(problem: Problem) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """Shape scikit-learn's vector of parameters as (k, d + 1)."""
-    return w.reshape(problem.n_classes, -1, order="F")
+    return lambda w: w.reshape(problem.n_classes, -1, order="F")
