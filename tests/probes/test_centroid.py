@@ -97,7 +97,10 @@ def test_one_row_per_class_is_nearest_neighbour(split, arguments):
         (X[first], queries) if not arguments else (normalize(X[first]), normalize(queries))
     )
     distances = np.square(asked[:, None] - rows).sum(axis=2)
-    np.testing.assert_array_equal(probe.predict(queries), y[first][distances.argmin(axis=1)])
+    # Pixels are few whole numbers: two rows may be equally near, and rounding decides.
+    chosen = np.searchsorted(y[first], probe.predict(queries))
+    nearest = distances.min(axis=1)
+    np.testing.assert_allclose(distances[np.arange(len(queries)), chosen], nearest, rtol=1e-12)
     assert probe.predict_proba(queries).max(axis=1).min() < 0.9  # not all or nothing
 
 
