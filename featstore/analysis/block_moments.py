@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 
@@ -200,7 +200,7 @@ def as_source(X: Any) -> Any:
     return X
 
 
-def _array(X: ArrayLike | Any) -> NDArray[Any]:
+def _array(X: Any) -> NDArray[Any]:
     if callable(getattr(X, "detach", None)):  # a tensor, wherever it lies
         X = X.detach().cpu()
     return np.asarray(X)
