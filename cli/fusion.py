@@ -64,7 +64,7 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
     \b
     featstore fusion birds.zarr --pairs resnet50+dinov2,resnet50+swav --scaling l2
     """
-    from featstore.fusion import fusion
+    from featstore.fusion_evaluation import fusion
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from featstore.extraction import Extraction, extract
     from featstore.feature_similarity import similarity
     from featstore.few_shot_result import FewShot
-    from featstore.fusion import fusion
+    from featstore.fusion_evaluation import fusion
     from featstore.fusion_table import FusionTable
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
@@ -91,7 +91,7 @@ _HOMES = {
     "export": "exports",
     "extract": "extraction",
     "few_shot": "shot_evaluation",
-    "fusion": "fusion",
+    "fusion": "fusion_evaluation",
     "granularity_gap": "run",
     "import_features": "importation",
     "load_tensor": "tensors",

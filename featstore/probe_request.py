@@ -130,7 +130,7 @@ class ProbeRequest:
 
 
 def _configs(store: FeatureStore) -> Iterator[tuple[str, RunConfig]]:
-    """Read the configurations of the stored runs, without their predictions; pass damaged ones over."""
+    """Read the configurations of the stored runs, but not their scores; pass damaged ones over."""
     for name in store.runs:
         try:
             metadata = json.loads(store.folder.read(f"runs/{name}/zarr.json"))
