@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Rows for each column from which on correlations of unrelated features are small.
 _ROWS_PER_COLUMN = 5
+#: What fewer rows do to the measures that fit a map.
+_WIDE = {"svcca": "high", "pwcca": "high", "r2": "low"}
 
 
 @click.command()
@@ -87,11 +89,11 @@ def command(
         how = " (row → column)" if measure in DIRECTED else ""
         echo_table(table.rename_axis(columns=None), title=f"{measure}{how}")
     n, dim = opened.view(order, split=split).shape
-    wide = [name for name in asked if name in ("svcca", "pwcca")]
-    if wide and n < _ROWS_PER_COLUMN * dim:
+    if n < _ROWS_PER_COLUMN * dim and set(asked) & set(_WIDE):
+        effects = " and ".join(f"{name} is {_WIDE[name]}" for name in asked if name in _WIDE)
         echo_note(
-            f"{n} rows for features of {dim} columns together: {' and '.join(wide)} are high "
-            "with so few rows, whatever the features"
+            f"{n} rows for features of {dim} columns together: with so few, {effects}, whatever "
+            "the features"
         )
 
 

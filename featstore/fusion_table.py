@@ -45,9 +45,9 @@ class FusionTable:
     @property
     def rule(self) -> str:
         """How verdicts are reached, in words."""
-        margin = f"{100 * self.margin:g} points" if self.margin else "0"
+        margin = f"{100 * self.margin:g} points"
         control = (
-            ", and that of the gain over the projection control above 0"
+            ", and that of the gain over the projection control above 0 points"
             if len(self.controls)
             else ""
         )

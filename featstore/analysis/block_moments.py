@@ -116,6 +116,17 @@ class BlockMoments:
         return total
 
     @cached_property
+    def root(self) -> NDArray[np.float64]:
+        """`whitening` of the scatter of all rows, shape (d, r), largest variance first."""
+        return whitening(self.total)
+
+    def leading_root(self, variance: float) -> NDArray[np.float64]:
+        """Return as many columns of `root` as it takes to hold a share of the variance."""
+        values = 1 / np.einsum("dr,dr->r", self.root, self.root)
+        kept = int(np.searchsorted(np.cumsum(values), variance * values.sum())) + 1
+        return self.root[:, :kept]
+
+    @cached_property
     def training_roots(self) -> list[NDArray[np.float64]]:
         """For each fold W with W Wᵀ the pseudo-inverse of the scatter of all other folds."""
         return [
@@ -154,16 +165,16 @@ class BlockMoments:
         return out
 
 
-def whitening(scatter: NDArray[np.float64], *, variance: float = 1.0) -> NDArray[np.float64]:
+def whitening(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return W (d, r) that maps centred rows to orthonormal ones: Wᵀ S W = I.
+
+    Columns are principal directions, that of the largest variance first, over the root of their
+    eigenvalue.  Directions of rounding are left out.
 
     Parameters
     ----------
     scatter
         S, shape (d, d).
-    variance
-        Share of the trace of S to keep, by the fewest principal directions that hold it.
-        Directions of rounding are never kept.
 
     Examples
     --------
@@ -173,9 +184,6 @@ def whitening(scatter: NDArray[np.float64], *, variance: float = 1.0) -> NDArray
     values, vectors = np.linalg.eigh(scatter)
     values, vectors = values[::-1], vectors[:, ::-1]
     kept = int((values > values[0] * len(values) * _ROUNDING).sum())
-    if variance < 1:
-        shares = np.cumsum(values[:kept]) / values[:kept].sum()
-        kept = int(np.searchsorted(shares, variance)) + 1
     root: NDArray[np.float64] = vectors[:, :kept] / np.sqrt(values[:kept])
     return root
 

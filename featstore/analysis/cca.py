@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.analysis.block_moments import BlockMoments, whitening
+from featstore.analysis.block_moments import BlockMoments
 from featstore.errors import InvalidInputError
 
 
@@ -89,14 +89,14 @@ def svcca_of_moments(
     """`svcca` from the moments of both blocks and those between them (k, d, d')."""
     if not 0 < variance <= 1:
         raise InvalidInputError(f"variance is a share in (0, 1], got {variance:g}")
-    left, right = (whitening(block.total, variance=variance) for block in (a, b))
+    left, right = a.leading_root(variance), b.leading_root(variance)
     return float(_correlations(left.T @ cross.sum(axis=0) @ right)[1].mean())
 
 
 def pwcca_of_moments(a: BlockMoments, b: BlockMoments, cross: NDArray[np.float64]) -> float:
     """`pwcca` from the moments of both blocks and those between them (k, d, d')."""
-    left, right = whitening(a.total), whitening(b.total)
-    directions, correlations = _correlations(left.T @ cross.sum(axis=0) @ right)
+    left = a.root
+    directions, correlations = _correlations(left.T @ cross.sum(axis=0) @ b.root)
     # h = X W u, so the inner products of all h with all columns of X are uᵀ Wᵀ (XᵀX).
     weights = np.abs(directions.T @ left.T @ a.total).sum(axis=1)
     return float(weights @ correlations / weights.sum())
