@@ -25,6 +25,15 @@ class DerivedRows:
         Rows of the features it is made of, with their dimensions.
     function
         From source rows to rows of the feature.
+
+    Examples
+    --------
+    >>> from featstore.rows import ArrayRows
+    >>> stored = ArrayRows(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
+    >>> out = np.empty((1, 1), np.float32)
+    >>> DerivedRows([(stored, 2)], lambda rows: rows.sum(axis=1, keepdims=True)).read(1, out)
+    >>> out.tolist()
+    [[7.0]]
     """
 
     def __init__(self, sources: Sequence[tuple[Rows, int]], function: RowFunction) -> None:

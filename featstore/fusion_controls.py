@@ -39,7 +39,8 @@ def principal_components(train: View, *, dim: int, scaling: ScalingKind) -> Deri
     Parameters
     ----------
     train
-        The pair's training rows, which alone the components are learned on.
+        The pair's training rows, which alone the components are learned on (in a nested selection
+        these are reported on too, each fold in turn; their labels are not looked at).
     dim
         Components; fewer where the rows span fewer dimensions.
     scaling

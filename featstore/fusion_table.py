@@ -45,7 +45,8 @@ class FusionTable:
     @property
     def rule(self) -> str:
         """How verdicts are reached, in words."""
-        margin = f"{100 * self.margin:g} points"
+        points = 100 * self.margin
+        margin = f"{points:g} point{'' if math.isclose(points, 1) else 's'}"
         control = (
             ", and that of the gain over the projection control above 0 points"
             if len(self.controls)

@@ -117,5 +117,11 @@ def nearest(X: Any, rows: NDArray[np.intp], *, k: int) -> NDArray[np.bool_]:
 
 
 def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Mean share of neighbours in common, of two results of `nearest`."""
+    """Mean share of neighbours in common, of two results of `nearest`.
+
+    Examples
+    --------
+    >>> overlap(np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) > 0, ~np.eye(3, dtype=bool))
+    1.0
+    """
     return float((a & b).sum() / a.sum())

@@ -15,10 +15,10 @@ from featstore.suggest import did_you_mean
 _TITLES = {
     "cka": "linear CKA, unbiased",
     "cka_biased": "linear CKA, biased",
-    "mutual_knn": "share of nearest neighbours in common",
+    "mutual_knn": "nearest neighbours in common",
     "svcca": "SVCCA",
-    "pwcca": "PWCCA, weighted by the feature of the row",
-    "r2": "R² of a linear map from the feature of the row to that of the column",
+    "pwcca": "PWCCA, weighted by the row's",
+    "r2": "R² of a linear map, row → column",
 }
 
 
@@ -49,7 +49,11 @@ def similarity(frame: pd.DataFrame, measure: str = "cka", *, ax: Axes | None = N
     values = chosen.pivot(index="a", columns="b", values="value").loc[names, names].to_numpy()
     np.fill_diagonal(values := values.copy(), np.nan)
     room = text_width(names)
-    ax = axes(ax, width=1.2 + room + 0.55 * len(names), height=1.0 + 0.7 * room + 0.45 * len(names))
+    ax = axes(
+        ax,
+        width=1.0 + room + max(0.55 * len(names), 2.6),
+        height=1.0 + 0.7 * room + 0.45 * len(names),
+    )
     ax.imshow(values, cmap=BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for row, column in np.argwhere(np.isfinite(values)):
         value = values[row, column]

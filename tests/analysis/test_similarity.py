@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,6 +186,16 @@ def test_the_frame_has_every_ordered_pair():
     assert values["x", "y", "r2"] == pytest.approx(linear_map_r2(X, Y, folds=4))
     assert values["y", "x", "pwcca"] == pytest.approx(pwcca(Y, X))
     assert values["x", "z", "mutual_knn"] == mutual_knn(X, X[:, :3], k=7)
+
+
+def test_rows_are_read_in_batches_and_not_held(monkeypatch):
+    monkeypatch.setattr(block_moments, "_BATCH", 4096)
+    X = np.random.default_rng(0).normal(size=(100_000, 32)).astype(np.float16)
+    tracemalloc.start()
+    linear_map_r2(X, X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.size * 8 / 2  # of what one block has in float64
 
 
 def test_tensors_are_arrays():

@@ -48,7 +48,7 @@ def test_fusion_as_json(store: Path) -> None:
     (pair,) = document["pairs"]
     assert (pair["a"], pair["b"], pair["dim"], pair["best"]) == ("pca", "pixels", 80, "pixels")
     assert pair["verdict"] == "redundant"
-    assert "above 1 points" in document["rule"]
+    assert "above 1 point; redundant" in document["rule"]
 
 
 @pytest.mark.parametrize(
