@@ -133,6 +133,17 @@ def test_every_kind_of_choice_is_recognised(store, choice):
     store.delete_run(run.name)
 
 
+def test_an_approximate_search_is_no_answer(store):
+    request = ProbeRequest(probe="knn", value=5, n_boot=10)
+    names = []
+    for engine, answers in (("faiss-hnsw", False), ("faiss", True)):
+        run = fs.probe(store, "top", probe="knn", value=5, engine=engine, n_boot=10, name=engine)
+        names.append(run.name)
+        assert (request.stored(store, ["top"]) is not None) == answers
+    for name in names:
+        store.delete_run(name)
+
+
 def test_nothing_is_stored_on_request(store):
     before = store.runs
     fs.fusion(store, [("pca", "top")], save=False, controls=False, **RIDGE)
