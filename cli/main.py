@@ -21,6 +21,8 @@ COMMANDS = {
     "probe": "probe",
     "few-shot": "few_shot",
     "compare": "compare",
+    "fusion": "fusion",
+    "similarity": "similarity",
     "granularity": "granularity",
     "taxonomy": "taxonomy",
     "per-class": "per_class",

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from featstore.evaluate import probe
     from featstore.exports import Exported, export
     from featstore.extraction import Extraction, extract
+    from featstore.feature_similarity import similarity
     from featstore.few_shot_result import FewShot
+    from featstore.fusion_evaluation import fusion
+    from featstore.fusion_table import FusionTable
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
     from featstore.html_report import report
@@ -65,6 +68,7 @@ _HOMES = {
     "Finding": "verification",
     "ForeignFeatures": "imports",
     "FusedView": "view",
+    "FusionTable": "fusion_table",
     "GranularityGap": "analysis.granularity_gap",
     "HoldOut": "holdout",
     "ImageFolder": "datasets",
@@ -87,6 +91,7 @@ _HOMES = {
     "export": "exports",
     "extract": "extraction",
     "few_shot": "shot_evaluation",
+    "fusion": "fusion_evaluation",
     "granularity_gap": "run",
     "import_features": "importation",
     "load_tensor": "tensors",
@@ -94,6 +99,7 @@ _HOMES = {
     "probe": "evaluate",
     "repair": "verification",
     "report": "html_report",
+    "similarity": "feature_similarity",
     "tensor_batches": "tensors",
     "to_dask": "handover",
     "to_dataset": "handover",
@@ -114,6 +120,7 @@ __all__ = [
     "Finding",
     "ForeignFeatures",
     "FusedView",
+    "FusionTable",
     "GranularityGap",
     "HoldOut",
     "ImageFolder",
@@ -137,6 +144,7 @@ __all__ = [
     "export",
     "extract",
     "few_shot",
+    "fusion",
     "granularity_gap",
     "import_features",
     "load_tensor",
@@ -146,6 +154,7 @@ __all__ = [
     "probe",
     "repair",
     "report",
+    "similarity",
     "tensor_batches",
     "to_dask",
     "to_dataset",

@@ -14,6 +14,7 @@ from featstore.plots.granularity_gap import granularity_gap
 from featstore.plots.leaderboard import leaderboard
 from featstore.plots.per_class import per_class
 from featstore.plots.selection_curve import selection_curve
+from featstore.plots.similarity import similarity
 from featstore.plots.svg import to_svg
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "leaderboard",
     "per_class",
     "selection_curve",
+    "similarity",
     "to_svg",
 ]

@@ -27,7 +27,7 @@ PAIRS = 20
 
 # Transparent at 0, to suit any ground.  The steep middle keeps numbers legible: gray ones on the
 # pale half, white ones on the dark half.
-_BLUES = LinearSegmentedColormap.from_list(
+BLUES = LinearSegmentedColormap.from_list(
     "featstore.blues",
     [
         (0.0, to_rgba(BLUE, 0)),
@@ -68,7 +68,7 @@ def _matrix(predictions: Predictions, *, ax: Axes | None) -> Axes:
     shares = np.divide(counts, support, out=np.zeros_like(counts), where=support > 0)
     room, cell = text_width(names), 0.38 if c <= NUMBERED_CLASSES else 0.24
     ax = axes(ax, width=1.8 + room + cell * c, height=1.2 + 0.7 * room + cell * c)
-    ax.imshow(shares, cmap=_BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    ax.imshow(shares, cmap=BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     if c <= NUMBERED_CLASSES:
         for row, column in np.argwhere(counts):
             share = shares[row, column]

@@ -1,0 +1,152 @@
+"""`featstore fusion`: which pairs of features are complementary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import click
+import pandas as pd
+
+from featstore.cli.arguments import store_argument
+from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.errors import InvalidInputError
+from featstore.registry import PROBES
+from featstore.suggest import did_you_mean
+
+_SCORES = {"top1": "accuracy", "mAP": "mAP"}
+_CONTROLS = {"projection": "best + its random projection", "pca": "PCA of the pair"}
+
+
+@click.command()
+@store_argument
+@click.option("--pairs", help="a+b[,a+c…] [default: all pairs of complete features].")
+@click.option(
+    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
+)
+@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
+@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
+@click.option("--target", help="Label column [default: the first].")
+@click.option(
+    "--scaling",
+    type=click.Choice(["none", "l2", "standardise"]),
+    default="none",
+    show_default=True,
+    help="Of each block, learned on training rows only.",
+)
+@click.option("--train", default="train", show_default=True, help="Split to train on.")
+@click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
+@click.option("--test", help="Split to report on [default: test, else val].")
+@click.option(
+    "--controls/--no-controls",
+    default=True,
+    show_default=True,
+    help="Fit the best member with a projection of itself, and PCA of the pair, as well.",
+)
+@click.option(
+    "--margin",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Gain that counts as none: 0.01 is one point.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@json_option
+def command(store: str, pairs: str | None, controls: bool, as_json: bool, **options: Any) -> None:
+    """Compare pairs of features to their better member.
+
+    Runs that the store has already are used again; those of members and pairs are stored, those of
+    the controls are not. Intervals are paired bootstraps over the test rows.
+
+    \b
+    featstore fusion birds.zarr --pairs resnet50+dinov2,resnet50+swav --scaling l2
+    """
+    from featstore.fusion_evaluation import fusion
+    from featstore.store import FeatureStore
+
+    opened = FeatureStore.open(store)
+    chosen: Literal["all"] | list[tuple[str, str]] = "all"
+    if pairs is not None:
+        chosen = [_pair(text, opened.features) for text in _listed(pairs)]
+    table = fusion(opened, chosen, controls=controls, **options)
+    if as_json:
+        echo_json(
+            {
+                "metric": table.metric,
+                "margin": table.margin,
+                "rule": table.rule,
+                "pairs": records(table.pairs),
+                "controls": records(table.controls),
+            }
+        )
+        return
+    score = _SCORES[table.metric]
+    members = pd.concat(
+        [
+            table.pairs[[side, f"dim_{side}", f"score_{side}"]].set_axis(
+                ["features", "dim", score], axis=1
+            )
+            for side in ("a", "b")
+        ]
+    ).drop_duplicates("features")
+    fused = pd.DataFrame(
+        {
+            "features": table.pairs["a"] + " + " + table.pairs["b"],
+            "dim": table.pairs["dim"],
+            score: table.pairs["score"],
+            "best": table.pairs["best"],
+            "gain, points": _intervals(table.pairs, "gain", "low", "high"),
+            "verdict": table.pairs["verdict"],
+        }
+    )
+    echo_table(members, title="members", percent=[score])
+    echo_table(fused, title="pairs; gain over the best member", percent=[score])
+    if len(table.controls):
+        found = table.controls
+        shown = pd.DataFrame(
+            {
+                "features": found["a"] + " + " + found["b"],
+                "control": found["control"].map(_CONTROLS),
+                "dim": found["dim"],
+                score: found["score"],
+                "gain, points": _intervals(found, "gain", "low", "high"),
+                "pair over control": _intervals(found, "over", "over_low", "over_high"),
+            }
+        )
+        echo_table(shown, title="controls; gain over the best member", percent=[score])
+    click.echo(table.rule)
+
+
+def _intervals(frame: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
+    return [
+        f"{100 * v:+.2f} [{100 * lo:+.2f}, {100 * hi:+.2f}]"
+        for v, lo, hi in zip(frame[value], frame[low], frame[high], strict=True)
+    ]
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pair(text: str, known: Sequence[str]) -> tuple[str, str]:
+    """Read a+b; names of features may hold a plus sign themselves."""
+    cuts = [place for place, letter in enumerate(text) if letter == "+"]
+    if not cuts:
+        raise InvalidInputError(f"a pair is written a+b, got {text!r}")
+    readings = [(text[:cut].strip(), text[cut + 1 :].strip()) for cut in cuts]
+    found = [pair for pair in readings if set(pair) <= set(known)]
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"{text!r} can be read as {' or '.join(map(str, found))}; say which with "
+            "featstore.fusion in Python"
+        )
+    if not found:
+        missing = next(name for name in readings[0] if name not in known)
+        raise InvalidInputError(
+            f"{text!r} is no pair of the store's features: there is no {missing!r}. "
+            f"{did_you_mean(missing, known)}"
+        )
+    return found[0]
