@@ -94,6 +94,7 @@ _DROWNING = 5
     help="What computes: torch; sklearn, cuml (logistic, ridge, svm); faiss, faiss-ivf, faiss-hnsw "
     "(knn).",
 )
+@click.option("--max-memory", help="What the probe may take, e.g. 2GB [default: its quickest way].")
 @click.option("--name", help="Name of the run [default: from the configuration].")
 @json_option
 def command(

@@ -54,6 +54,7 @@ def probe(
     seed: int = 0,
     device: str = "cpu",
     engine: str = "torch",
+    max_memory: int | str | None = None,
     n_boot: int = 1000,
     name: str | None = None,
     save: bool = True,
@@ -112,6 +113,8 @@ def probe(
     engine
         What computes: ``"torch"``; ``"sklearn"`` or ``"cuml"`` for logistic, ridge and svm; for
         kNN ``"faiss"``, which is exact, and ``"faiss-ivf"`` and ``"faiss-hnsw"``, approximate.
+    max_memory
+        Bytes, or e.g. ``"2GB"``, that the probe may take, see there; None for its quickest way.
     n_boot
         Resamples of the bootstrap intervals.
     name
@@ -165,7 +168,14 @@ def probe(
         by=plan.by,
     )
     shared_groups = _warn_of_shared_groups(parts, together)
-    estimator = make_estimator(protocol, parts.train.view, device=device, engine=engine, seed=seed)
+    estimator = make_estimator(
+        protocol,
+        parts.train.view,
+        max_memory=max_memory,
+        device=device,
+        engine=engine,
+        seed=seed,
+    )
     outcome = carry_out(
         store,
         Learner(estimator, labels, scaling),

@@ -76,13 +76,16 @@ def chosen_metric(protocol: Preset, labels: Target, name: str | None) -> str:
     return name or usual
 
 
-def make_estimator(protocol: Preset, view: View, **offered: Any) -> Estimator:
+def make_estimator(
+    protocol: Preset, view: View, *, max_memory: int | str | None = None, **offered: Any
+) -> Estimator:
     """Make the protocol's estimator, with those of the offered arguments that it takes.
 
     Raises
     ------
     InvalidInputError
-        If it attends to tokens, and the view is not of one feature that has them.
+        If it attends to tokens, and the view is not of one feature that has them; or if it cannot
+        stay below a ceiling on memory.
     """
     estimator: Estimator = probe_class(protocol.probe)(**protocol.arguments)
     if getattr(estimator, "needs_tokens", False):
@@ -91,6 +94,14 @@ def make_estimator(protocol: Preset, view: View, **offered: Any) -> Estimator:
         raise InvalidInputError(
             f"the probe {protocol.probe!r} has one engine, torch, got {offered['engine']!r}"
         )
+    if max_memory is not None:
+        offered["max_memory"] = max_memory
+        bounded = "max_memory" in estimator.get_params() or getattr(estimator, "streams", False)
+        if not bounded:
+            raise InvalidInputError(
+                f"the probe {protocol.probe!r} holds all rows: it cannot stay below max_memory; "
+                "leave it out, or choose another probe"
+            )
     taken = estimator.get_params().keys() & offered.keys()
     estimator.set_params(**{name: offered[name] for name in taken})
     return estimator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from featstore.probes.inputs import blocks
 from featstore.probes.loss import Loss, Sigmoid
 from featstore.probes.objective import dot
 
@@ -19,7 +19,8 @@ class Certificate:
     Attributes
     ----------
     objective
-        f = mean loss + ‖W‖² / (2 C n): scikit-learn's objective divided by C n.
+        f = mean loss + ‖W‖² / (2 C n): scikit-learn's objective divided by C n.  With weights the
+        mean is the weighted one, and n their sum.
     gradient_norm
         l2 norm of the gradient of f in coef_ and intercept_.
     gap_bound
@@ -48,36 +49,8 @@ class Certificate:
     solver: str
 
 
-class CentredRows:
-    """Raw features as a float64 design matrix that is only ever made block by block.
-
-    Parameters
-    ----------
-    X
-        Shape (n, d), any floating dtype, on the CPU.
-    mean
-        Column means, shape (d,), float64; its device is where the blocks go.
-    """
-
-    dtype = torch.float64
-
-    def __init__(self, X: Tensor, mean: Tensor) -> None:
-        self._X, self._mean, self.device = X, mean, mean.device
-
-    def __len__(self) -> int:
-        return len(self._X)
-
-    def __getitem__(self, rows: slice) -> Tensor:
-        return self._X[rows].to(self.device).double() - self._mean
-
-
 def gap_bound(
-    loss: Loss,
-    ridge: float,
-    theta: Tensor,
-    value: float,
-    gradient: Tensor,
-    squared_radius: float,
+    loss: Loss, ridge: float, theta: Tensor, value: float, gradient: Tensor, row_norms: Tensor
 ) -> float:
     """Fenchel duality gap of a head over centred features: an upper bound on f - min f.
 
@@ -85,36 +58,50 @@ def gap_bound(
     ----------
     loss, ridge
         Of the objective, of which `value` and `gradient` are those at `theta`, (k, d + 1).
-    squared_radius
-        Mean squared norm of the centred rows.
+    row_norms
+        Norms of the centred rows, shape (n,).
 
     Notes
     -----
-    Any probabilities P whose column means equal those of the targets Y, ȳ, are feasible in the
-    dual, whose value is H(P) - ‖XᵀY - XᵀP‖² / (2 λ n²), H being the mean entropy.  For the
-    head's own P the difference to f is, without any cancellation,
+    Any probabilities P whose (weighted) column means equal those of the targets Y, ȳ, are
+    feasible in the dual, whose value is H(P) - ‖XᵀY - XᵀP‖² / (2 λ n²), H being the mean entropy.
+    For the head's own P the difference to f is, without any cancellation,
 
         ‖∇_W f‖² / (2λ) + ⟨b, g⟩,
 
     the first term being the bound from strong convexity.  The intercept b is not penalised, so
     P is feasible only up to the gradient in it, g = mean(P) - ȳ.  Mixing in a constant row q
-    repairs that: P' = (1 - θ) P + θ 1qᵀ with q = ȳ - g (1 - θ) / θ, a distribution once
-    θ / (1 - θ) >= max g / ȳ (and >= max -g / (1 - ȳ) for sigmoids).  H is concave and
-    XᵀP' = (1 - θ) XᵀP, so this lowers the dual value by at most
+    repairs that: P' = (1 - θ) P + θ 1qᵀ with q = (ȳ - g (1 - θ) / θ) / m, m the mean weight in
+    a column, is a distribution once θ / (1 - θ) >= max g / ȳ (and >= max -g / (m - ȳ) for
+    sigmoids).  H is concave, and XᵀP and Xᵀ1qᵀ are no longer than n T, so this lowers the dual
+    value by at most
 
-        θ H(P) + θ ‖G‖ T / λ + θ² T² / (2λ),    G = (XᵀP - XᵀY) / n,    T >= ‖XᵀP‖ / n.
+        θ H(P) + θ ‖G‖ 2T / λ + θ² (2T)² / (2λ),    G = (XᵀP - XᵀY) / n.
+
+    Weights multiply the rows of Y and P wherever these meet X or are averaged.
     """
     W, b, gW, g = theta[:, :-1], theta[:, -1], gradient[:, :-1], gradient[:, -1]
-    excess = g / loss.prevalence
-    if isinstance(loss, Sigmoid):
-        excess = torch.maximum(excess, -g / (1 - loss.prevalence))
-    ratio = max(excess.max().item(), 0.0)
+    ratio = max(_excess(loss, g), 0.0)
     mix = ratio / (1 + ratio)  # θ above
     G = gW - ridge * W
     mean_loss = value - 0.5 * ridge * dot(W, W)
     entropy = max(mean_loss - dot(G, W) - dot(g, b), 0.0)
-    # ‖p_i‖ <= 1 in the simplex and <= √k in the cube; Jensen's inequality for mean ‖x_i‖.
-    T = math.sqrt(squared_radius * (len(theta) if isinstance(loss, Sigmoid) else 1))
-    repair = mix * (entropy + T / ridge * (math.sqrt(dot(G, G)) + mix * T / 2))
+    moved = 2 * _reach(loss, row_norms)
+    repair = mix * (entropy + moved / ridge * (math.sqrt(dot(G, G)) + mix * moved / 2))
     gap = dot(gW, gW) / (2 * ridge) + dot(b, g) + repair
     return min(max(gap, 0.0), value)  # a loss is not negative
+
+
+def _excess(loss: Loss, g: Tensor) -> float:
+    """θ / (1 - θ) of the mixture that makes probabilities feasible."""
+    excess = (g / loss.prevalence).max().item()
+    if isinstance(loss, Sigmoid):
+        excess = max(excess, (-g / (loss.mass - loss.prevalence)).max().item())
+    return excess
+
+
+def _reach(loss: Loss, row_norms: Tensor) -> float:
+    """T, an upper bound on ‖XᵀP‖ / n for all P."""
+    n = len(row_norms)
+    total = sum(dot(loss.reach(rows), row_norms[rows]) for rows in blocks(n))
+    return total / n

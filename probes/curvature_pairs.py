@@ -44,7 +44,12 @@ class CurvaturePairs:
 
         A pair has 2 k (r + 1) numbers and the design n r.
         """
-        return cls(min(_MOST, max(_FEWEST, _SHARE * n_samples // (2 * n_columns))))
+        return cls(cls.ample(n_samples, n_columns))
+
+    @staticmethod
+    def ample(n_samples: int, n_columns: int) -> int:
+        """Pairs that are small next to the features."""
+        return min(_MOST, max(_FEWEST, _SHARE * n_samples // (2 * n_columns)))
 
     def __len__(self) -> int:
         return len(self._pairs)

@@ -31,7 +31,7 @@ def newton_direction(
     passes
         Sum over the problems of their passes, or of what equals them in operations.
     """
-    design, free = basis.design, objective.free_intercept
+    design, free = basis.resident, objective.free_intercept
     n, r = design.shape
     per_pass = 4.0 * n * r
     counts = (found.curvature > 0).sum(1).tolist()
@@ -84,7 +84,7 @@ def conjugate_gradients(
     passes
         Sum over the problems of their passes.
     """
-    dtype, design = basis.design.dtype, basis.design
+    dtype, design = basis.resident.dtype, basis.resident
     # Scaled to 1, since float32 ends at 1e-38.
     scale = found.gradient.norm(dim=1, keepdim=True)
     r = -(basis.from_features(found.gradient / scale)).to(dtype)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -39,11 +40,13 @@ def features_of(estimator: Any, X: Any, *, reset: bool) -> NDArray[np.floating]:
     InvalidInputError
         If rows hold NaN or infinity; names the first of them.
     """
+    ids = None
     if callable(getattr(X, "array", None)):
+        ids = getattr(X, "ids", None)
         X = X.array()
     elif callable(getattr(X, "detach", None)):
         X = X.detach().cpu()
-        X = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+        X = (X.float() if is_bfloat(X) else X).numpy()
     X = validate_data(
         estimator,
         X,
@@ -55,12 +58,30 @@ def features_of(estimator: Any, X: Any, *, reset: bool) -> NDArray[np.floating]:
         [rows.start + np.flatnonzero(~np.isfinite(X[rows]).all(axis=1)) for rows in blocks(len(X))]
     )
     if len(bad):
-        named = ", ".join(map(str, bad[:_NAMED_ROWS])) + (", ..." if len(bad) > _NAMED_ROWS else "")
         raise InvalidInputError(
-            f"{len(bad)} of {len(X)} rows of X contain NaN or infinity: rows {named}; "
+            f"{len(bad)} of {len(X)} rows of X contain NaN or infinity: "
+            f"{'' if ids is not None else 'rows '}{named_rows(bad, ids)}; "
             "drop these rows, or extract their features again"
         )
     return X  # type: ignore[no-any-return]
+
+
+def named_rows(rows: NDArray[np.intp], ids: NDArray[np.str_] | None) -> str:
+    """Name the first few rows, by their ids where there are some.
+
+    Examples
+    --------
+    >>> named_rows(np.array([3, 5]), None), named_rows(np.array([1]), np.array(["a", "b"]))
+    ('3, 5', 'b (row 1)')
+    """
+    first = rows[:_NAMED_ROWS]
+    named = ", ".join(str(row) if ids is None else f"{ids[row]} (row {row})" for row in first)
+    return named + (", …" if len(rows) > len(first) else "")
+
+
+def is_bfloat(X: Any) -> bool:
+    """Whether X is a tensor of numbers that NumPy does not have."""
+    return callable(getattr(X, "detach", None)) and str(X.dtype) == "torch.bfloat16"
 
 
 def blocks(n: int, size: int = _BLOCK_ROWS) -> Iterator[slice]:
@@ -111,6 +132,8 @@ class Targets:
     def of(cls, y: ArrayLike | None, *, n_samples: int) -> Targets:
         """Read labels (n,) of any sortable dtype, or an indicator matrix (n, c) of 0 and 1.
 
+        The indicator may be a SciPy sparse matrix; it is held as one byte per row and label.
+
         Raises
         ------
         InvalidInputError
@@ -123,6 +146,8 @@ class Targets:
         """
         if y is None:
             raise InvalidInputError("a probe requires y to be passed, but the target y is None")
+        if issparse(y):
+            y = _dense_indicator(y)
         labels: NDArray[Any] = np.asarray(y)
         if labels.ndim not in (1, 2):
             raise InvalidInputError(f"y must have shape (n,) or (n, c), got {labels.shape}")
@@ -144,3 +169,15 @@ class Targets:
             raise InvalidInputError(f"Unknown label type: {kind}; y must hold class labels")
         classes, codes = np.unique(labels, return_inverse=True)
         return cls(classes, codes.astype(np.int64))
+
+
+def _dense_indicator(y: Any) -> NDArray[np.bool_]:
+    """Unpack a sparse indicator; all of its values must be 0 or 1."""
+    y = y.tocsr()
+    if not np.isin(y.data, (0, 1)).all():
+        raise InvalidInputError(
+            f"a sparse y of shape {y.shape} must be an indicator of 0 and 1; pass class labels as "
+            "a 1-D array"
+        )
+    dense: NDArray[np.bool_] = y.astype(bool).toarray()
+    return dense

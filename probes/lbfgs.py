@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ from featstore.probes.curvature_pairs import CurvaturePairs
 from featstore.probes.objective import Objective, dot
 from featstore.probes.preconditioner import KroneckerMetric
 
-_STALL = 8  # iterations without a lower value: the noise floor of the precision
-_REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
+STALL = 8  # iterations without a lower value: the noise floor of the precision
+REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
 DECREMENT_SAFETY = 10.0
 _SAFETY_MARGIN = 1.5  # what is still to be gained comes on top of what has been
 _SETTLE_ITERATIONS = 20
@@ -34,12 +35,15 @@ class Minimum:
         What was learnt about the Hessian, in the eigenbasis of the metric.
     safety
         Factor from half the squared Newton decrement to the gap, as `decrement_safety` found it.
+    converged
+        Whether the tolerance was reached, as estimated.
     """
 
     theta: Tensor
     n_iter: int
     pairs: CurvaturePairs
     safety: float
+    converged: bool
 
 
 def minimise(
@@ -85,7 +89,7 @@ def minimise(
         trail.append((value, 0.5 * dot(gradient, metric.apply(gradient))))
         safety = decrement_safety(trail)
         estimate = gap_estimate(gradient, metric, objective.ridge, value=value, safety=safety)
-        if estimate <= tol * value or n_iter == max_iter or stalled == _STALL:
+        if estimate <= tol * value or n_iter == max_iter or stalled == STALL:
             break
         step = pairs.direction(gradient, metric)
         slope = dot(gradient, step)
@@ -100,7 +104,7 @@ def minimise(
         U.add_(V, alpha=length)
         theta.add_(direction, alpha=length)
         n_iter += 1
-        if n_iter in _REFRESH:
+        if n_iter in REFRESH:
             metric.refresh(objective.class_curvature(U))
         value, new_gradient = _evaluate(objective, metric, theta, U, V)
         pairs.append(step * length, new_gradient - gradient)
@@ -111,7 +115,7 @@ def minimise(
         else:
             stalled += 1
     converged = estimate <= tol * value
-    return Minimum(theta if converged else best, n_iter, pairs, safety)
+    return Minimum(theta if converged else best, n_iter, pairs, safety, converged)
 
 
 def _evaluate(
@@ -198,8 +202,7 @@ def settle_intercept(objective: Objective, theta: Tensor, U: Tensor, *, scratch:
             break
         previous = norm
         A = objective.class_curvature(U)
-        # The constant shift, of no effect under a softmax, is left out by the pseudo-inverse.
-        delta = -(torch.linalg.pinv(A, hermitian=True) @ g if A.ndim == 2 else g / A)
+        delta = newton_shift(A, g)
         direction = torch.zeros_like(theta)
         direction[:, -1] = delta
         objective.shift(delta, out=scratch)
@@ -208,8 +211,24 @@ def settle_intercept(objective: Objective, theta: Tensor, U: Tensor, *, scratch:
         theta.add_(direction, alpha=step)
 
 
+def newton_shift(A: Tensor, g: Tensor) -> Tensor:
+    """Newton step (k,) of intercepts of gradient g (k,) and mean curvature A (k, k) or (k,)."""
+    # The constant shift, of no effect under a softmax, is left out by the pseudo-inverse.
+    return -(torch.linalg.pinv(A, hermitian=True) @ g if A.ndim == 2 else g / A)
+
+
+class Line(Protocol):
+    """What a line search looks at: an objective, or some of its rows."""
+
+    ridge: float
+
+    def along(self, U: Tensor, V: Tensor, step: float) -> tuple[float, float]:
+        """First and second derivative of the mean loss (no penalty) in `step` at U + step V."""
+        ...
+
+
 def line_search(
-    objective: Objective, theta: Tensor, direction: Tensor, U: Tensor, V: Tensor, slope: float
+    objective: Line, theta: Tensor, direction: Tensor, U: Tensor, V: Tensor, slope: float
 ) -> float:
     """Step along `direction` that leaves at most 30 % of the slope: safeguarded Newton.
 

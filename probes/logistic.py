@@ -6,39 +6,49 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
+from featstore.ceiling import parse_bytes
 from featstore.errors import InvalidInputError
-from featstore.probes.device import DeviceName, device_of
+from featstore.probes.affine import AffineClassifier
+from featstore.probes.device import DeviceName
 from featstore.probes.engines.head import engine_head
 from featstore.probes.engines.linear import EngineName, check_engine, linear_engine
 from featstore.probes.head import Head, fit_head
-from featstore.probes.inputs import Targets, as_tensor, blocks, features_of
+from featstore.probes.head_problem import HeadProblem
+from featstore.probes.inputs import features_of
 from featstore.probes.preconditioner import GramBasis, Precision
 from featstore.probes.stream import RowStream
+from featstore.probes.weighting import ClassWeight, Weighting
 from featstore.subset_scores import SubsetScores, score_one_by_one
 
+MultiClass = Literal["multinomial", "ovr"]
 
-class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+
+class LogisticProbe(AffineClassifier):
     """Logistic regression whose optimum is scikit-learn's, reached by far fewer passes.
 
-    Minimises C Σ_i loss_i + ‖W‖² / 2 with a free intercept, as
+    Minimises C Σ_i s_i loss_i + ‖W‖² / 2 with a free intercept, as
     `sklearn.linear_model.LogisticRegression` does: a softmax for three and more classes, one
     logit for two, and independent sigmoids for a multi-label indicator (one binary regression
-    per label, all with the same C).
+    per label, all with the same C).  The weights s_i are 1 unless given.
 
     Parameters
     ----------
     C
         Inverse strength of the penalty, > 0.
+    class_weight
+        Weights of the classes' rows, ``{class: weight}`` or ``"balanced"``, see
+        `featstore.probes.weighting.Weighting.of`.
+    multi_class
+        ``"multinomial"``, or ``"ovr"`` for a binary regression of each class against the rest;
+        of no effect on two classes and on an indicator.
     tol
         Relative suboptimality (f - min f) / f to reach, as estimated by the solver.
     max_iter
@@ -50,6 +60,11 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
     engine
         ``"torch"``; or ``"sklearn"`` (`LogisticRegression`) or ``"cuml"`` to have it solve the
         problem, with `tol` and `max_iter` as its own.  float16 features are widened first.
+    max_memory
+        Bytes, or e.g. ``"2GB"``, for what the solver makes: its working copy of the features, the
+        logits, the parameters and their history.  Below what these take, logits are done
+        without, and then the working copy: the features are read from where they are in every
+        pass, a view from its store.  None for the quickest way.
     device
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for CUDA where there is some; where the torch engine
         and the certificate compute.
@@ -64,7 +79,8 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         Weights, float64, shape (c, d); (1, d) for two classes.
     intercept_
         Shape (c,); (1,) for two classes.  A label that all or no training rows have gets zero
-        weights and an intercept of plus or minus infinity, its limit.
+        weights and an intercept of plus or minus infinity, its limit; so does a class whose rows
+        weigh nothing.
     n_iter_
         Iterations of the solver.
     certificate_
@@ -74,7 +90,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
 
     Notes
     -----
-    Results are bit-identical for the same input, seed, device and number of threads.
+    Results are bit-identical for the same input, seed, device, `max_memory` and number of threads.
 
     Examples
     --------
@@ -91,38 +107,52 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
     parameter: ClassVar[str] = "C"
     parameter_type: ClassVar[type[float]] = float
     stronger: ClassVar[str] = "smaller"
-
-    classes_: NDArray[Any]
+    streams: ClassVar[bool] = True
 
     def __init__(
         self,
         C: float = 1.0,
         *,
+        class_weight: ClassWeight = None,
+        multi_class: MultiClass = "multinomial",
         tol: float = 1e-6,
         max_iter: int = 1000,
         dtype: Precision = "auto",
         engine: EngineName = "torch",
+        max_memory: int | str | None = None,
         device: DeviceName = "cpu",
         seed: int = 0,
     ) -> None:
         self.C = C
+        self.class_weight = class_weight
+        self.multi_class = multi_class
         self.tol = tol
         self.max_iter = max_iter
         self.dtype = dtype
         self.engine = engine
+        self.max_memory = max_memory
         self.device = device
         self.seed = seed
 
-    def fit(self, X: Any, y: ArrayLike, *, basis: GramBasis | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        basis: GramBasis | None = None,
+    ) -> Self:
         """Fit the head.
 
         Parameters
         ----------
         X
-            Features (n, d): NumPy array, torch tensor, or anything with ``array()`` or
-            ``__array__``; float16, float32 or float64.
+            Features (n, d): NumPy array, torch tensor, anything with ``array()`` or
+            ``__array__``, or a view; float16, bfloat16, float32 or float64.
         y
-            Labels (n,) of any dtype, or an indicator (n, c) of 0 and 1.
+            Labels (n,) of any dtype, or an indicator (n, c) of 0 and 1, which may be sparse.
+        sample_weight
+            Weights of the rows, shape (n,), not negative; 2 is twice the row, 0 is none.
         basis
             `GramBasis.of(X)`, when several heads are fitted to the same features; it decides
             precision and device in place of `dtype`, `device` and `seed`.
@@ -130,8 +160,10 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         Raises
         ------
         InvalidInputError
-            If X holds NaN or infinity, y has one class only or another length than X, a
-            parameter is out of range, or `basis` belongs to other features.
+            If X holds NaN or infinity, y has one class only or another length than X, weights are
+            negative, a parameter is out of range, or `basis` belongs to other features.
+        MemoryCeilingError
+            If `max_memory` does not hold the least that the solver needs.
 
         Warns
         -----
@@ -139,56 +171,22 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             If `tol` was not reached; `certificate_` says what was.
         """
         self.check_parameters()
-        features = features_of(self, X, reset=True)
-        targets = Targets.of(y, n_samples=len(features))
-        if basis is None:
-            basis = GramBasis.of(features, dtype=self.dtype, device=self.device, seed=self.seed)
-        else:
-            basis.check(features)
+        problem = self.problem(X, y, sample_weight, basis=basis)
         engine = linear_engine(self.engine)
         solve = fit_head if engine is None else partial(engine_head, engine, dtype=self.dtype)
-        head = solve(features, targets, basis, C=self.C, tol=self.tol, max_iter=self.max_iter)
-        return self.adopt(head, targets)
-
-    def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Logits, shape (n, c), or (n,) for two classes: positive for ``classes_[1]``.
-
-        Computed in float64; returned in float32 unless X is float64.
-        """
-        check_is_fitted(self)
-        features = as_tensor(features_of(self, X, reset=False))
-        device = device_of(self.device)
-        W = torch.from_numpy(self.coef_).to(device)
-        b = torch.from_numpy(self.intercept_).to(device)
-        out = torch.empty(
-            len(features),
-            len(W),
-            dtype=torch.float64 if features.dtype == torch.float64 else torch.float32,
-        )
-        for rows in blocks(len(features)):
-            out[rows] = torch.addmm(b, features[rows].to(device).double(), W.T).cpu()
-        scores: NDArray[np.floating] = out.numpy()
-        return scores if self._multilabel or len(W) > 1 else scores[:, 0]
+        return self.adopt(solve(problem, C=self.C, tol=self.tol, max_iter=self.max_iter))
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Class probabilities, shape (n, c); for an indicator one per label, independent."""
-        scores = torch.from_numpy(self.decision_function(X))
-        if self._multilabel:
-            proba = torch.sigmoid(scores)
-        elif scores.ndim == 1:
-            proba = torch.sigmoid(torch.stack([-scores, scores], dim=1))
-        else:
-            proba = torch.softmax(scores, dim=1)
-        return proba.numpy()
+        """Class probabilities, shape (n, c); for an indicator one per label, independent.
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Labels, shape (n,), or for an indicator 0 and 1, shape (n, c)."""
+        With ``multi_class="ovr"`` each class's own, divided by their sum.
+        """
         scores = self.decision_function(X)
-        if self._multilabel:
-            return (scores > 0).astype(np.int64)
-        codes = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[codes]
-        return labels
+        if not self._one_vs_rest:
+            return self._probabilities(scores)
+        # Without underflow: the quotient is a softmax of logarithms.
+        logs = torch.nn.functional.logsigmoid(torch.from_numpy(scores))
+        return torch.softmax(logs, dim=1).numpy()
 
     def sweep(
         self, X: Any, y: ArrayLike, queries: Any, values: Iterable[float]
@@ -211,6 +209,8 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             return
         for probe in logistic_path(X, y, values, **options):
             self.classes_ = probe.classes_
+            if callable(getattr(queries, "array", None)) and not self._bounded(queries):
+                queries = features_of(probe, queries, reset=False)  # once for all values
             yield probe.C, probe.predict_proba(queries)
 
     def score_subsets(
@@ -233,7 +233,8 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         X = features_of(self, X, reset=True)
         Cs = list(values) or [self.C]
         small = all(is_small(len(rows), X.shape[1]) for rows in subsets)
-        if not small or self.engine != "torch":
+        plain = self.class_weight is None and self.multi_class == "multinomial"
+        if not (small and plain) or self.engine != "torch":
             yield from score_one_by_one(self, X, y, subsets, queries, Cs, asked=asked)
             return
         stream = RowStream.of(self, queries, reset=False)
@@ -241,11 +242,6 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             X, y, subsets, Cs, tol=self.tol, max_iter=self.max_iter, device=self.device
         ):
             yield from found.heads.score(stream, asked)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
 
     def check_parameters(self) -> None:
         """Refuse parameters out of range, before any work."""
@@ -256,14 +252,55 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             raise InvalidInputError(f"tol must not be negative, got {self.tol}")
         if self.max_iter < 1:
             raise InvalidInputError(f"max_iter must be at least 1, got {self.max_iter}")
+        if self.multi_class not in ("multinomial", "ovr"):
+            raise InvalidInputError(
+                f"multi_class must be 'multinomial' or 'ovr', got {self.multi_class!r}"
+            )
+        if self.max_memory is not None:
+            parse_bytes(self.max_memory)
 
-    def adopt(self, head: Head, targets: Targets) -> Self:
+    def problem(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        basis: GramBasis | None = None,
+    ) -> HeadProblem:
+        """Check and prepare what is to be fitted: all that does not depend on C."""
+        ceiling = None if self.max_memory is None else parse_bytes(self.max_memory)
+        stream, targets = self._open(X, y, whole=not self._bounded(X))
+        one_vs_rest = self.multi_class == "ovr"
+        weighting = Weighting.of(
+            targets,
+            sample_weight=sample_weight,
+            class_weight=self.class_weight,
+            one_vs_rest=one_vs_rest,
+        )
+        return HeadProblem.of(
+            stream,
+            targets,
+            weighting,
+            one_vs_rest=one_vs_rest,
+            dtype=self.dtype,
+            device=self.device,
+            seed=self.seed,
+            ceiling=ceiling,
+            view_ceiling=getattr(X, "max_memory", None),
+            basis=basis,
+        )
+
+    def _bounded(self, X: Any) -> bool:
+        return self.max_memory is not None or getattr(X, "max_memory", None) is not None
+
+    def adopt(self, head: Head) -> Self:
         """Set the fitted attributes, and warn if the head is not what was asked for."""
-        self.classes_ = targets.classes
-        self.coef_, self.intercept_ = head.coef, head.intercept
+        self._one_vs_rest = (
+            self.multi_class == "ovr" and not self._multilabel and len(self.classes_) > 2
+        )
+        self._adopt(torch.from_numpy(head.coef), torch.from_numpy(head.intercept))
         self.certificate_ = certificate = head.certificate
         self.n_iter_ = certificate.n_iter
-        self._multilabel = targets.multilabel
         if not certificate.converged:
             remedy = "rounding ended the search: raise tol"
             if certificate.n_iter == self.max_iter:

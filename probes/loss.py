@@ -5,6 +5,9 @@ softmax the margin of class j is z_j - z_y, for a sigmoid it is (1 - 2y) z; a lo
 of the margins alone, zero in the limit of -inf.  Losses and residuals of rows that are fitted
 well then keep their relative precision in float32, where p_y - 1 and log(sum) - z_y lose all
 digits, and a line search needs no targets.
+
+Rows may weigh differently.  Their weights have mean 1, so that a mean over n rows is the weighted
+mean, and 1 / n of a sum.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from featstore.probes.inputs import blocks
 
 CLASS_MAJOR_BELOW = 64  # columns; below, reductions over classes want the rows contiguous
 
@@ -31,8 +36,18 @@ class Loss(Protocol):
         ...
 
     @property
+    def weighted(self) -> bool:
+        """Whether rows or labels differ in weight."""
+        ...
+
+    @property
     def prevalence(self) -> Tensor:
-        """Mean of each target column, shape (k,), float64."""
+        """Weighted mean of each target column, shape (k,), float64."""
+        ...
+
+    @property
+    def mass(self) -> Tensor:
+        """Mean weight in each column, shape (k,): the prevalence of a target that all have."""
         ...
 
     def anchor(self, Z: Tensor, rows: slice) -> None:
@@ -43,11 +58,11 @@ class Loss(Protocol):
         """Write dloss/dlogits to `out` (b, k) and return the losses of the rows, shape (b,)."""
         ...
 
-    def along(self, U: Tensor, V: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    def along(self, U: Tensor, V: Tensor, step: float, rows: slice) -> tuple[Tensor, Tensor]:
         """First and second derivative in `step` of the rows' losses at U + step V, (b,) each."""
         ...
 
-    def curvature(self, U: Tensor, *, diagonal: bool) -> Tensor:
+    def curvature(self, U: Tensor, rows: slice, *, diagonal: bool) -> Tensor:
         """Mean Hessian of the loss in the logits: (k, k), or (k,) if it is or may be diagonal."""
         ...
 
@@ -55,24 +70,37 @@ class Loss(Protocol):
         """Return the intercepts that are optimal for zero weights, shape (k,), float64."""
         ...
 
+    def reach(self, rows: slice) -> Tensor:
+        """Upper bound on the norm of weighted probabilities (of all k columns), shape (b,)."""
+        ...
+
 
 class Softmax:
-    """Cross-entropy of a softmax over k >= 3 columns.
+    """Cross-entropy of a softmax over the columns.
 
     Parameters
     ----------
     codes
-        Class of each row, shape (n,), int64; each of the k classes occurs.
+        Class of each row, shape (n,), int64; each of the k classes has a row of positive weight.
     n_columns
         k.
+    weights
+        Of the rows, shape (n,), float64, mean 1; None for all 1.
     """
 
-    def __init__(self, codes: Tensor, n_columns: int) -> None:
+    def __init__(self, codes: Tensor, n_columns: int, *, weights: Tensor | None = None) -> None:
         self.codes = codes[:, None]
         self.n_columns = n_columns
         self.n_samples = len(codes)
-        counts = torch.bincount(codes, minlength=n_columns).double()
+        self.weights = weights
+        counts = torch.bincount(codes, weights, minlength=n_columns).double()
         self.prevalence = counts / len(codes)
+        self.mass = torch.ones_like(self.prevalence)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows differ in weight."""
+        return self.weights is not None
 
     def anchor(self, Z: Tensor, rows: slice) -> None:
         """Subtract the logit of the truth."""
@@ -88,25 +116,41 @@ class Softmax:
         P /= total
         miss = others / total  # 1 - p_y without the cancellation
         P.scatter_(1, self.codes[rows], -miss)
-        return torch.where(miss < 0.5, -torch.log1p(-miss), top + torch.log(total))[:, 0]
+        losses = torch.where(miss < 0.5, -torch.log1p(-miss), top + torch.log(total))[:, 0]
+        if self.weights is None:
+            return losses
+        weights = self.weights[rows].to(U.dtype)
+        P *= weights[:, None]
+        return losses * weights
 
-    def along(self, U: Tensor, V: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    def along(self, U: Tensor, V: Tensor, step: float, rows: slice) -> tuple[Tensor, Tensor]:
         """Mean and variance of V under the probabilities."""
         T = _softmax(torch.add(U, V, alpha=step)).mul_(V)
         slope = T.sum(1)
-        return slope, T.mul_(V).sum(1) - slope.square()
+        curvature = T.mul_(V).sum(1) - slope.square()
+        if self.weights is None:
+            return slope, curvature
+        weights = self.weights[rows].to(U.dtype)
+        return slope * weights, curvature * weights
 
-    def curvature(self, U: Tensor, *, diagonal: bool) -> Tensor:
+    def curvature(self, U: Tensor, rows: slice, *, diagonal: bool) -> Tensor:
         """Return E[diag p - p pᵀ], or its diagonal."""
         P = _softmax(U.clone()).double()
+        weighted = P if self.weights is None else P * self.weights[rows, None]
         if diagonal:
-            return (P - P.square()).mean(0)
-        return torch.diag(P.mean(0)) - P.T @ P / len(P)
+            return (weighted - weighted * P).mean(0)
+        return torch.diag(weighted.mean(0)) - P.T @ weighted / len(P)
 
     def start(self) -> Tensor:
         """Return the log frequencies, in the gauge of mean zero."""
         b = self.prevalence.log()
         return b - b.mean()
+
+    def reach(self, rows: slice) -> Tensor:
+        """Return the weights: no distribution is longer than 1."""
+        if self.weights is None:
+            return self.prevalence.new_ones(rows.stop - rows.start)
+        return self.weights[rows]
 
 
 class Sigmoid:
@@ -114,39 +158,134 @@ class Sigmoid:
 
     Parameters
     ----------
-    indicator
-        Shape (n, k), bool; no column is constant.
+    labels
+        Which labels each row has, shape (n, k), bool; or the one that it has, shape (n,), int64.
+        No column is constant among the rows of positive weight.
+    n_columns
+        k, where each row has one label.
+    weights
+        Of the rows, shape (n,), float64, mean 1; None for all 1.
+    label_weights
+        Factors of rows without and with each label, shape (2, k), float64; None for all 1.
     """
 
-    def __init__(self, indicator: Tensor) -> None:
-        self.n_samples, self.n_columns = indicator.shape
-        self.prevalence = indicator.double().mean(0)
-        self.sign = logits_like(indicator.shape, torch.int8, indicator.device)
-        self.sign.copy_(1 - 2 * indicator.to(torch.int8))
+    def __init__(
+        self,
+        labels: Tensor,
+        n_columns: int | None = None,
+        *,
+        weights: Tensor | None = None,
+        label_weights: Tensor | None = None,
+    ) -> None:
+        self.n_samples = len(labels)
+        self.weights, self.label_weights = weights, label_weights
+        self._codes: Tensor | None = None
+        self._signs: Tensor | None = None
+        if n_columns is None:
+            self.n_columns = labels.shape[1]
+            # Not a copy in a wider type: a billion of labels is a billion of bytes.
+            self._signs = logits_like(labels.shape, torch.int8, labels.device)
+            self._signs.copy_(labels).mul_(-2).add_(1)
+            present = self._share(labels)
+        else:
+            self.n_columns, self._codes = n_columns, labels[:, None]
+            present = torch.bincount(labels, weights, minlength=n_columns) / len(labels)
+        sides = torch.stack([1 - present, present])
+        if label_weights is not None:
+            sides = sides * label_weights
+        self.prevalence = sides[1]
+        self.mass = sides.sum(0)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows or labels differ in weight."""
+        return self.weights is not None or self.label_weights is not None
 
     def anchor(self, Z: Tensor, rows: slice) -> None:
         """Multiply by 1 - 2y."""
-        Z *= self.sign[rows]
+        Z *= self.signs(rows)
 
     def residual(self, U: Tensor, rows: slice, *, out: Tensor) -> Tensor:
         """Write p - y; the loss is log(1 + exp u), summed over columns."""
-        torch.sigmoid(U, out=out).mul_(self.sign[rows])
-        return -torch.nn.functional.logsigmoid(-U).sum(1)
+        signs = self.signs(rows)
+        torch.sigmoid(U, out=out).mul_(signs)
+        losses = torch.nn.functional.logsigmoid(-U).neg_()
+        weights = self._weights(rows, signs, U.dtype)
+        if weights is not None:
+            out.mul_(weights)
+            losses.mul_(weights)
+        return losses.sum(1)
 
-    def along(self, U: Tensor, V: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    def along(self, U: Tensor, V: Tensor, step: float, rows: slice) -> tuple[Tensor, Tensor]:
         """Σ p v and Σ p (1 - p) v² over columns."""
         P = torch.add(U, V, alpha=step).sigmoid_()
-        slope = (P * V).sum(1)
-        return slope, P.mul_(1 - P).mul_(V).mul_(V).sum(1)
+        slopes = P * V
+        curvatures = P.mul_(1 - P).mul_(V).mul_(V)
+        weights = self._weights(rows, None, U.dtype)
+        if weights is not None:
+            slopes.mul_(weights)
+            curvatures.mul_(weights)
+        return slopes.sum(1), curvatures.sum(1)
 
-    def curvature(self, U: Tensor, *, diagonal: bool) -> Tensor:
+    def curvature(self, U: Tensor, rows: slice, *, diagonal: bool) -> Tensor:
         """Return E[p (1 - p)], which is all there is."""
         P = torch.sigmoid(U).double()
-        return (P * (1 - P)).mean(0)
+        H = P * (1 - P)
+        weights = self._weights(rows, None, H.dtype)
+        return (H if weights is None else H.mul_(weights)).mean(0)
 
     def start(self) -> Tensor:
         """Return the logits of the frequencies."""
-        return torch.logit(self.prevalence)
+        return torch.log(self.prevalence) - torch.log(self.mass - self.prevalence)
+
+    def reach(self, rows: slice) -> Tensor:
+        """Return the norms of the weights: probabilities lie in the unit cube."""
+        weights = self._weights(rows, None, torch.float64)
+        if weights is None:
+            return self.prevalence.new_full((rows.stop - rows.start,), self.n_columns**0.5)
+        norms: Tensor = weights.expand(-1, self.n_columns).norm(dim=1)
+        return norms
+
+    def signs(self, rows: slice) -> Tensor:
+        """1 - 2y of some rows, shape (b, k), int8."""
+        if self._signs is not None:
+            return self._signs[rows]
+        assert self._codes is not None
+        codes = self._codes[rows]
+        shape = torch.Size((len(codes), self.n_columns))
+        signs: Tensor = logits_like(shape, torch.int8, codes.device).fill_(1).scatter_(1, codes, -1)
+        return signs
+
+    def column(self, j: int) -> tuple[Tensor, Tensor | None]:
+        """Which rows have a label, shape (n,), bool, and what they weigh; None for all 1."""
+        every = slice(0, self.n_samples)
+        positive = (
+            self._codes[:, 0] == j if self._codes is not None else self.signs(every)[:, j] < 0
+        )
+        weights = self.weights
+        if self.label_weights is not None:
+            absent, present = self.label_weights[:, j]
+            factors = torch.where(positive, present, absent)
+            weights = factors if weights is None else weights * factors
+        return positive, weights
+
+    def _share(self, labels: Tensor) -> Tensor:
+        """Weighted share of the rows with each label, shape (k,)."""
+        if self.weights is None:
+            return labels.sum(0, dtype=torch.float64) / len(labels)
+        total = labels.new_zeros(labels.shape[1], dtype=torch.float64)
+        for rows in blocks(len(labels)):
+            total += self.weights[rows] @ labels[rows].double()
+        return total / len(labels)
+
+    def _weights(self, rows: slice, signs: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        """Weights (b, k), or (b, 1) where all labels count alike; None where all are 1."""
+        weights = None if self.weights is None else self.weights[rows, None]
+        if self.label_weights is not None:
+            signs = self.signs(rows) if signs is None else signs
+            factors = torch.where(signs < 0, self.label_weights[1], self.label_weights[0])
+            weights = factors if weights is None else factors * weights
+        return None if weights is None else weights.to(dtype)
 
 
 def logits_like(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:

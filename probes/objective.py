@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
+from featstore.probes.centred_rows import Design, row_blocks
 from featstore.probes.inputs import blocks
 from featstore.probes.loss import CLASS_MAJOR_BELOW, Loss, logits_like
 
@@ -14,24 +13,6 @@ DIAGONAL_FROM = 200  # columns; from here on diag E[H] preconditions as well and
 _CACHE_ROWS = 256  # rows of features that stay in the L2 cache between two narrow products
 _CPU_ELEMENTS = 2**17  # per elementwise block, so that its temporaries stay in cache
 _CUDA_ELEMENTS = 2**27  # there a block only bounds memory
-
-
-class Design(Protocol):
-    """A centred feature matrix (n, r), read block by block; a Tensor is one."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where its blocks are."""
-        ...
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of its blocks."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 class Objective:
@@ -44,7 +25,8 @@ class Objective:
     loss
         Over k columns.
     ridge
-        λ = 1 / (C n): this is scikit-learn's objective divided by C n.
+        λ = 1 / (C n), with weights over their sum in place of n: this is scikit-learn's objective
+        divided by C n.
     dtype
         Precision of parameters, logits and products; blocks of `design` are cast to it.
 
@@ -61,7 +43,8 @@ class Objective:
         self._rows_per_block = max(256, (_CUDA_ELEMENTS if cuda else _CPU_ELEMENTS) // k)
         narrow = not cuda and k < CLASS_MAJOR_BELOW
         self.passes = 0.0  # a product with X and one with its transpose
-        self._rows_per_product = _CACHE_ROWS if narrow else n if design.dtype == dtype else 2**14
+        whole = isinstance(design, Tensor) and design.dtype == dtype
+        self._rows_per_product = _CACHE_ROWS if narrow else n if whole else 2**14
 
     def new_margins(self) -> Tensor:
         """Return an uninitialised (n, k) buffer in the layout that is fast for k."""
@@ -72,8 +55,8 @@ class Objective:
         """Margins of the parameters, or the direction, `theta`; half a pass over the data."""
         self.passes += 0.5
         W, b = theta[:, :-1].contiguous(), theta[:, -1]
-        for rows in blocks(len(out), self._rows_per_product):
-            torch.addmm(b, self.design[rows].to(self.dtype), W.T, out=out[rows])
+        for rows, X in row_blocks(self.design, self._rows_per_product, self.dtype):
+            torch.addmm(b, X, W.T, out=out[rows])
         for rows in blocks(len(out), self._rows_per_block):
             self.loss.anchor(out[rows], rows)
         return out
@@ -103,9 +86,9 @@ class Objective:
         self.passes += 0.5
         W = theta[:, :-1]
         G = torch.zeros_like(W, memory_format=torch.contiguous_format)
-        for rows in blocks(len(U), self._rows_per_product):
+        for rows, X in row_blocks(self.design, self._rows_per_product, self.dtype):
             # Class-major, (k, b) x (b, r), is up to 2.5 times faster than its transpose.
-            G.addmm_(scratch[rows].T, self.design[rows].to(self.dtype))
+            G.addmm_(scratch[rows].T, X)
         G.div_(len(U)).add_(W, alpha=self.ridge)
         value = loss + 0.5 * self.ridge * dot(W, W)
         return value, torch.cat([G, intercept_gradient.to(self.dtype)[:, None]], dim=1)
@@ -114,7 +97,7 @@ class Objective:
         """First and second derivative of the mean loss (no penalty) in `step` at U + step V."""
         totals = torch.zeros(2, dtype=torch.float64, device=U.device)
         for rows in blocks(len(U), self._rows_per_block):
-            first, second = self.loss.along(U[rows], V[rows], step)
+            first, second = self.loss.along(U[rows], V[rows], step, rows)
             totals += torch.stack([first.sum(dtype=torch.float64), second.sum(dtype=torch.float64)])
         slope, curvature = (totals / len(U)).tolist()
         return slope, curvature
@@ -131,8 +114,13 @@ class Objective:
 
         Shape (k, k), or (k,) where only the diagonal is worth its price.
         """
-        stride = max(1, len(U) // max(8 * U.shape[1], 8192))
-        return self.loss.curvature(U[::stride], diagonal=U.shape[1] >= DIAGONAL_FROM)
+        rows = slice(0, len(U), curvature_stride(self.loss))
+        return self.loss.curvature(U[rows], rows, diagonal=U.shape[1] >= DIAGONAL_FROM)
+
+
+def curvature_stride(loss: Loss) -> int:
+    """Distance of the rows of a mean Hessian; a few weighted rows may be all that counts."""
+    return 1 if loss.weighted else max(1, loss.n_samples // max(8 * loss.n_columns, 8192))
 
 
 def dot(a: Tensor, b: Tensor) -> float:

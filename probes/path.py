@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from featstore.errors import InvalidInputError
 from featstore.probes.device import DeviceName
 from featstore.probes.head import fit_head
-from featstore.probes.inputs import Targets, features_of
-from featstore.probes.logistic import LogisticProbe
+from featstore.probes.head_problem import HeadProblem
+from featstore.probes.logistic import LogisticProbe, MultiClass
 from featstore.probes.preconditioner import GramBasis, Precision
+from featstore.probes.weighting import ClassWeight
 
 
 def logistic_path(
@@ -21,9 +21,13 @@ def logistic_path(
     y: ArrayLike,
     Cs: Iterable[float],
     *,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight = None,
+    multi_class: MultiClass = "multinomial",
     tol: float = 1e-6,
     max_iter: int = 1000,
     dtype: Precision = "auto",
+    max_memory: int | str | None = None,
     device: DeviceName = "cpu",
     seed: int = 0,
     basis: GramBasis | None = None,
@@ -36,11 +40,11 @@ def logistic_path(
 
     Parameters
     ----------
-    X, y, basis
+    X, y, sample_weight, basis
         As for `LogisticProbe.fit`.
     Cs
         Inverse penalties, in any order.
-    tol, max_iter, dtype, device, seed
+    class_weight, multi_class, tol, max_iter, dtype, max_memory, device, seed
         As for `LogisticProbe`.
 
     Yields
@@ -56,42 +60,34 @@ def logistic_path(
     [0.001, 0.1]
     """
     probes = [
-        LogisticProbe(C, tol=tol, max_iter=max_iter, dtype=dtype, device=device, seed=seed)
+        LogisticProbe(
+            C,
+            class_weight=class_weight,
+            multi_class=multi_class,
+            tol=tol,
+            max_iter=max_iter,
+            dtype=dtype,
+            max_memory=max_memory,
+            device=device,
+            seed=seed,
+        )
         for C in sorted(Cs)
     ]
     if not probes:
         raise InvalidInputError("Cs is empty: a path needs at least one C")
     for probe in probes:
         probe.check_parameters()
-    features = features_of(probes[0], X, reset=True)
-    targets = Targets.of(y, n_samples=len(features))
-    if basis is None:
-        basis = GramBasis.of(features, dtype=dtype, device=device, seed=seed)
-    else:
-        basis.check(features)
-
-    return _heads(probes, features, targets, basis)
+    return _heads(probes, probes[0].problem(X, y, sample_weight, basis=basis))
 
 
-def _heads(
-    probes: list[LogisticProbe],
-    features: NDArray[np.floating],
-    targets: Targets,
-    basis: GramBasis,
-) -> Iterator[LogisticProbe]:
-    columns = {key: value for key, value in vars(probes[0]).items() if key.endswith("_in_")}
+def _heads(probes: list[LogisticProbe], problem: HeadProblem) -> Iterator[LogisticProbe]:
+    opened = {
+        name: value for name, value in vars(probes[0]).items() if name not in probes[0].get_params()
+    }
     start = None
     for probe in probes:
-        head = fit_head(
-            features,
-            targets,
-            basis,
-            C=probe.C,
-            tol=probe.tol,
-            max_iter=probe.max_iter,
-            start=start,
-        )
+        head = fit_head(problem, C=probe.C, tol=probe.tol, max_iter=probe.max_iter, start=start)
         start = head.point
-        for name, value in columns.items():
-            setattr(probe, name, value)  # n_features_in_, feature_names_in_
-        yield probe.adopt(head, targets)
+        for name, value in opened.items():
+            setattr(probe, name, value)  # what is known of the columns and the classes
+        yield probe.adopt(head)

@@ -11,6 +11,7 @@ alone, so its eigenvectors Q serve every C, label set and seed; with those of A,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featstore.errors import InvalidInputError
+from featstore.probes.centred_rows import STREAMED_ROWS, CentredRows, Design, row_norms
 from featstore.probes.device import DeviceName, device_of
-from featstore.probes.inputs import as_tensor, blocks
-from featstore.probes.objective import dot
+from featstore.probes.inputs import blocks
+from featstore.probes.stream import RowStream
 
 Precision = Literal["auto", "float32", "float64"]
 
@@ -56,7 +58,7 @@ class GramBasis:
     """
 
     mean: Tensor
-    design: Tensor
+    design: Design
     rotation: Tensor | None
     eigenvalues: Tensor
     eigenvectors: Tensor | None
@@ -64,7 +66,7 @@ class GramBasis:
     @classmethod
     def of(
         cls,
-        X: NDArray[np.floating],
+        X: NDArray[np.floating] | RowStream,
         *,
         dtype: Precision = "auto",
         device: DeviceName = "cpu",
@@ -100,28 +102,32 @@ class GramBasis:
         >>> tuple(basis.design.shape), tuple(basis.rotation.shape)
         ((10, 10), (40, 10))
         """
-        working = working_dtype(dtype, X.shape)
-        return cls._of(as_tensor(X), working, device_of(device), seed, centre=centre)
+        stream = _stream(X)
+        working = working_dtype(dtype, stream.shape)
+        return cls._of(stream, working, device_of(device), seed, centre=centre)
 
     @classmethod
     def _of(
-        cls, X: Tensor, dtype: torch.dtype, device: torch.device, seed: int, *, centre: bool
+        cls,
+        stream: RowStream,
+        dtype: torch.dtype,
+        device: torch.device,
+        seed: int,
+        *,
+        centre: bool,
     ) -> GramBasis:
-        n, d = X.shape
-        mean = torch.zeros(d, dtype=torch.float64)
-        for rows in blocks(n if centre else 0):
-            mean += X[rows].sum(0, dtype=torch.float64)
-        mean = (mean / n).to(device)
-        if not mean.isfinite().all():
-            raise InvalidInputError("X contains NaN or infinity; drop these rows")
+        n, d = stream.shape
+        mean = column_means(stream, device)  # which looks for NaN, too
+        if not centre:
+            mean.zero_()
         if n < d:
             # Xcᵀ = Q R is backward stable at any scale of the columns; a Gram matrix of X is not.
-            Q, R = torch.linalg.qr((X.to(device).double() - mean).T)
+            Q, R = torch.linalg.qr((stream.read(device) - mean).T)
             eigenvalues, V = torch.linalg.eigh(R @ R.T / n)
             return cls(mean, (R.T @ V).to(dtype), Q @ V, eigenvalues.clamp_min(0.0), None)
         design = torch.empty(n, d, dtype=dtype, device=device)
-        for rows in blocks(n):
-            design[rows] = (X[rows].to(device).double() - mean).to(dtype)
+        for rows, block in stream.blocks(device, check=False):
+            design[rows] = (block - mean).to(dtype)
         eigenvalues, V = torch.linalg.eigh(_gram(design, seed))
         if n <= _ROTATED_ROWS * d and dtype == torch.float64:
             # Rotating every gradient instead would cost as much as the passes themselves.
@@ -129,30 +135,52 @@ class GramBasis:
         return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
 
     @property
+    def resident(self) -> Tensor:
+        """`design`, where it is a tensor.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is read in every pass.
+        """
+        if isinstance(self.design, CentredRows):
+            raise InvalidInputError("the design of this basis is not in memory")
+        return self.design
+
+    @cached_property
+    def row_norms(self) -> Tensor:
+        """Norms of the centred rows, shape (n,), float64."""
+        return row_norms(self.design)
+
+    @property
     def squared_radius(self) -> float:
         """Mean squared norm of the centred rows."""
-        n = len(self.design)
-        return sum(dot(self.design[rows], self.design[rows]) for rows in blocks(n)) / n
+        return self.row_norms.square().mean().item()
 
     @property
     def n_features(self) -> int:
         """Columns of the feature matrix, d."""
         return len(self.mean)
 
-    def check(self, X: NDArray[np.floating]) -> None:
+    def check(self, X: NDArray[np.floating] | RowStream) -> None:
         """Refuse a basis that was built from other features than X.
 
         Compares shapes and the norms of a few centred rows, which no rotation changes.
         """
         n, d = len(self.design), self.n_features
+        stream = _stream(X)
         if X.shape != (n, d):
             raise InvalidInputError(
                 f"the Gram basis was built from features of shape {(n, d)}, X has {X.shape}; "
                 "build it from this X with GramBasis.of(X)"
             )
         rows = np.linspace(0, n - 1, num=min(n, 8), dtype=int)
-        expected = np.linalg.norm(X[rows].astype(np.float64) - self.mean.cpu().numpy(), axis=1)
-        found = self.design[torch.from_numpy(rows)].double().norm(dim=1).cpu().numpy()
+        expected = np.linalg.norm(
+            stream.take(rows).astype(np.float64) - self.mean.cpu().numpy(), axis=1
+        )
+        design, index = self.design, torch.from_numpy(rows)
+        chosen = design.take(index) if isinstance(design, CentredRows) else design[index]
+        found = chosen.double().norm(dim=1).cpu().numpy()
         if not np.allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max()):
             raise InvalidInputError(
                 f"the Gram basis was built from other features: rows {rows.tolist()} differ from "
@@ -242,13 +270,44 @@ def _map_weights(theta: Tensor, rotation: Tensor) -> Tensor:
     return torch.cat([theta[:, :-1] @ rotation, theta[:, -1:]], dim=1)
 
 
+def column_means(
+    stream: RowStream, device: torch.device, *, batch_rows: int | None = None
+) -> Tensor:
+    """Mean of each column, shape (d,), float64; `batch_rows` as for `RowStream.blocks`.
+
+    Raises
+    ------
+    InvalidInputError
+        If X holds NaN or infinity.
+    """
+    n, d = stream.shape
+    total = torch.zeros(d, dtype=torch.float64)
+    for _, block in stream.blocks(total.device, size=STREAMED_ROWS, batch_rows=batch_rows):
+        total += block.sum(0, dtype=torch.float64)
+    if not total.isfinite().all():
+        raise InvalidInputError("X contains NaN or infinity; drop these rows")
+    return (total / n).to(device)
+
+
+def gram_rows(n: int, r: int, seed: int) -> Tensor | None:
+    """Draw the rows that a Gram matrix (r, r) is estimated from, in order; None for all."""
+    n_rows = max(_GRAM_ROWS_PER_FEATURE * r, _GRAM_ROWS_AT_LEAST)
+    if n_rows >= n:
+        return None
+    draw = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:n_rows]
+    return draw.sort().values
+
+
+def _stream(X: NDArray[np.floating] | RowStream) -> RowStream:
+    return X if isinstance(X, RowStream) else RowStream.of_array(X)
+
+
 def _gram(design: Tensor, seed: int) -> Tensor:
     """Gram matrix (r, r), accumulated in float64, of the rows or of a sample of them."""
     n, r = design.shape
-    n_rows = max(_GRAM_ROWS_PER_FEATURE * r, _GRAM_ROWS_AT_LEAST)
-    if n_rows < n:
-        draw = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:n_rows]
-        design = design[draw.sort().values.to(design.device)]
+    draw = gram_rows(n, r, seed)
+    if draw is not None:
+        design = design[draw.to(design.device)]
     gram = torch.zeros(r, r, dtype=torch.float64, device=design.device)
     for rows in blocks(len(design)):
         gram += design[rows].T @ design[rows]

@@ -74,9 +74,9 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _open(self, X: Any, y: ArrayLike) -> tuple[RowStream, Targets]:
-        """Check features and labels that are to be fitted."""
-        stream = RowStream.of(self, X, reset=True)
+    def _open(self, X: Any, y: ArrayLike, *, whole: bool = False) -> tuple[RowStream, Targets]:
+        """Check features and labels that are to be fitted; `whole` as for `RowStream.of`."""
+        stream = RowStream.of(self, X, reset=True, whole=whole)
         targets = Targets.of(y, n_samples=len(stream))
         if not targets.multilabel and len(targets.classes) == 1:
             raise InvalidInputError(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from featstore.probes.centred_rows import Design
 from featstore.probes.inputs import blocks
-from featstore.probes.objective import Design
 from featstore.probes.one_vs_rest import OneVsRest
 
 _ROWS = 2048  # of features, widened to float64 at a time

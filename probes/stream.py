@@ -13,11 +13,11 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from featstore.errors import InvalidInputError
-from featstore.probes.inputs import as_tensor, blocks, features_of
+from featstore.probes.bfloat_rows import BFloatRows
+from featstore.probes.inputs import as_tensor, blocks, features_of, is_bfloat, named_rows
 
 #: Rows of a block; what float32 products are summed over before float64 takes the sum.
 BLOCK_ROWS = 2048
-_NAMED_ROWS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class RowStream:
     source: Any
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, *, reset: bool) -> RowStream:
+    def of(cls, estimator: Any, X: Any, *, reset: bool, whole: bool = False) -> RowStream:
         """Open a feature matrix.
 
         Parameters
@@ -47,31 +47,44 @@ class RowStream:
         estimator
             Fitted probe, or the one being fitted: remembers the width and names of the columns.
         X
-            Shape (n, d): a view with ``batches()``, which is never read whole; or what
-            `featstore.probes.inputs.features_of` takes.
+            Shape (n, d): a view with ``batches()`` or a bfloat16 tensor, which are never read
+            whole; or what `featstore.probes.inputs.features_of` takes.
         reset
             True when fitting.
+        whole
+            Read a view whole after all: where it is gone over many times and fits in memory.
 
         Raises
         ------
         InvalidInputError
             If there are no rows, or an array holds NaN or infinity.
         """
-        if not callable(getattr(X, "batches", None)):
-            features = features_of(estimator, X, reset=reset)
-            n, d = features.shape
-            return cls((n, d), features.dtype, features)
+        if is_bfloat(X) and X.ndim == 2:
+            X = BFloatRows(X)
+        elif whole or not callable(getattr(X, "batches", None)):
+            return cls.of_array(features_of(estimator, X, reset=reset))
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         n, d = X.shape
         if n == 0:
             raise InvalidInputError(f"the view has no rows: its shape is {(n, d)}")
         return cls((n, d), np.dtype(X.dtype), X)
 
+    @classmethod
+    def of_array(cls, X: NDArray[np.floating]) -> RowStream:
+        """Open an array (n, d) that is known to be finite."""
+        n, d = X.shape
+        return cls((n, d), X.dtype, X)
+
     def __len__(self) -> int:
         return self.shape[0]
 
     def blocks(
-        self, device: torch.device, *, size: int = BLOCK_ROWS
+        self,
+        device: torch.device,
+        *,
+        size: int = BLOCK_ROWS,
+        batch_rows: int | None = None,
+        check: bool = True,
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield consecutive rows as they are stored, on `device`.
 
@@ -84,6 +97,10 @@ class RowStream:
             Where to.
         size
             Rows of a block at most.
+        batch_rows
+            Rows that a view reads at a time; by default what suits it.
+        check
+            Whether to look for NaN and infinity in a view; rows that passed once need it no more.
 
         Yields
         ------
@@ -95,11 +112,11 @@ class RowStream:
         InvalidInputError
             If a view holds NaN or infinity; names the first such rows.
         """
-        for start, batch in self._batches():
+        for start, batch in self._batches(batch_rows):
             values = as_tensor(batch)
             for rows in blocks(len(batch), size):
                 block = values[rows].to(device)
-                if self._is_view and not block.isfinite().all():
+                if check and self._is_view and not block.isfinite().all():
                     self._refuse(start + rows.start, block)
                 yield slice(start + rows.start, start + rows.stop), block
 
@@ -110,23 +127,36 @@ class RowStream:
             out[rows] = block
         return out
 
+    def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
+        """Gather rows, shape (m, d), as they are stored; no more at a time than a view allows."""
+        out = np.empty((len(index), self.shape[1]), self.dtype)
+        if not self._is_view:
+            return np.take(self.source, index, axis=0, out=out, mode="clip")
+        ceiling = getattr(self.source, "max_memory", None) or out.nbytes
+        at_once = max(ceiling // max(self.shape[1] * self.dtype.itemsize, 1), 1)
+        for part in blocks(len(index), at_once):
+            out[part] = self.source.take(index[part])
+        return out
+
     @property
     def _is_view(self) -> bool:
         return not isinstance(self.source, np.ndarray)
 
-    def _batches(self) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _batches(self, size: int | None) -> Iterator[tuple[int, NDArray[Any]]]:
         start = 0
-        for batch in self.source.batches() if self._is_view else [self.source]:
+        # Views of other packages may have batches of one size only.
+        sizes = [] if size is None else [size]
+        for batch in self.source.batches(*sizes) if self._is_view else [self.source]:
             yield start, batch
             start += len(batch)
 
     def _refuse(self, start: int, block: Tensor) -> None:
-        bad = start + np.flatnonzero(~block.isfinite().all(dim=1).cpu().numpy())
-        first = bad[:_NAMED_ROWS]
-        ids = getattr(self.source, "ids", None)
-        named = ", ".join(str(row) if ids is None else f"{ids[row]} (row {row})" for row in first)
+        named = named_rows(
+            start + np.flatnonzero(~block.isfinite().all(dim=1).cpu().numpy()),
+            getattr(self.source, "ids", None),
+        )
         raise InvalidInputError(
-            f"rows of X contain NaN or infinity: {named}{', …' if len(bad) > len(first) else ''} "
+            f"rows of X contain NaN or infinity: {named} "
             f"(rows after {start + len(block) - 1} were not looked at); drop these rows, or "
             "extract their features again"
         )

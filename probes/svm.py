@@ -181,8 +181,10 @@ class SVMProbe(AffineClassifier):
             yield C, self.predict_proba(queries)
 
     def _problem(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> SVMProblem:
-        features = features_of(self, X, reset=True)
-        _, targets = self._open(features, y)
+        stream, targets = self._open(X, y, whole=True)
+        features = stream.source
+        if not isinstance(features, np.ndarray):  # bfloat16, which NumPy does not have
+            features = features_of(self, features, reset=False)
         problems = OneVsRest.of(
             targets,
             sample_weight=sample_weight,

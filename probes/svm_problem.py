@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featstore.errors import InvalidInputError
-from featstore.probes.certificate import CentredRows, Certificate
+from featstore.probes.centred_rows import CentredRows
+from featstore.probes.certificate import Certificate
 from featstore.probes.device import DeviceName, threads_for
 from featstore.probes.engines.linear import LinearEngine
 from featstore.probes.hinge_newton import HingeMinimum, duality_gaps, minimise_hinge
@@ -19,6 +20,7 @@ from featstore.probes.inputs import as_tensor, blocks
 from featstore.probes.one_vs_rest import OneVsRest
 from featstore.probes.preconditioner import GramBasis, Precision, working_dtype
 from featstore.probes.squared_hinge import SquaredHinge
+from featstore.probes.stream import RowStream
 
 _EASY = 1e-3  # of the rows' mean square: a penalty that any start will do for
 _STAGE = 10.0  # between two penalties
@@ -86,7 +88,8 @@ class SVMProblem:
         if intercept_scaling is None:
             mean = sum((as_tensor(X[r]).sum(0, dtype=torch.float64) for r in blocks(len(X))), mean)
         self._mean = (mean / len(X)).to(problems.columns.device)
-        self._rows = CentredRows(as_tensor(self._X), self._mean)
+        stream = RowStream.of_array(self._X)
+        self._rows = CentredRows(stream, self._mean, torch.float64)
         self._radius = max(self._rows[r].norm(dim=1).max().item() for r in blocks(len(X)))
 
     def solve(
