@@ -11,7 +11,7 @@ from featstore.errors import InvalidInputError
 from featstore.probes.device import DeviceName, device_of
 from featstore.probes.inputs import Targets
 from featstore.probes.loss import Loss, Sigmoid, Softmax
-from featstore.probes.preconditioner import GramBasis, Precision, working_dtype
+from featstore.probes.preconditioner import GramBasis, Precision, solver_dtype
 from featstore.probes.stream import RowStream
 from featstore.probes.streamed_basis import streamed_basis
 from featstore.probes.weighting import Weighting
@@ -84,7 +84,7 @@ class HeadProblem:
             If the ceiling is too low.
         """
         where = device_of(device) if basis is None else basis.mean.device
-        working = working_dtype(dtype, stream.shape) if basis is None else basis.design.dtype
+        working = solver_dtype(dtype, stream.shape) if basis is None else basis.design.dtype
         loss, limits = _loss(targets, weighting, one_vs_rest, where)
         memory = WorkingMemory.within(
             ceiling,

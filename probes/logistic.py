@@ -55,7 +55,7 @@ class LogisticProbe(AffineClassifier):
         Bound on the solver's iterations, each one pass over the features.
     dtype
         Precision of the bulk of the work: ``"float32"``, ``"float64"``, or ``"auto"``, which is
-        float64 below 20 million numbers in X.  Where float32 stalls above `tol`, the rest of
+        float64 below a million numbers in X.  Where float32 stalls above `tol`, the rest of
         the way is gone in float64 products over the float32 working copy.
     engine
         ``"torch"``; or ``"sklearn"`` (`LogisticRegression`) or ``"cuml"`` to have it solve the

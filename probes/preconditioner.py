@@ -28,6 +28,8 @@ from featstore.probes.stream import RowStream
 Precision = Literal["auto", "float32", "float64"]
 
 _FLOAT64_BELOW = 20_000_000  # numbers in X; there float64 costs seconds at most
+#: The same where float32 is checked in float64 afterwards, and gone on with if it did not suffice.
+_SOLVED_IN_FLOAT64_BELOW = 1_000_000
 _GRAM_ROWS_PER_FEATURE = 4  # more rows do not make the preconditioner better
 _GRAM_ROWS_AT_LEAST = 2**13
 _ROTATED_ROWS = 4  # times d
@@ -81,7 +83,7 @@ class GramBasis:
             Shape (n, d), finite, any floating dtype; never copied whole to float64 unless
             `dtype` says so or n < d, where the copy is smaller than a d x d matrix.
         dtype
-            Precision of `design`: ``"auto"`` is float64 below 20 million numbers in X.
+            Precision of `design`: ``"auto"`` is float64 below a million numbers in X.
         device
             Where the solver runs.
         seed
@@ -103,7 +105,7 @@ class GramBasis:
         ((10, 10), (40, 10))
         """
         stream = _stream(X)
-        working = working_dtype(dtype, stream.shape)
+        working = solver_dtype(dtype, stream.shape)
         return cls._of(stream, working, device_of(device), seed, centre=centre)
 
     @classmethod
@@ -129,9 +131,11 @@ class GramBasis:
         for rows, block in stream.blocks(device, check=False):
             design[rows] = (block - mean).to(dtype)
         eigenvalues, V = torch.linalg.eigh(_gram(design, seed))
-        if n <= _ROTATED_ROWS * d and dtype == torch.float64:
+        if n <= _ROTATED_ROWS * d:
             # Rotating every gradient instead would cost as much as the passes themselves.
-            return cls(mean, design @ V, V, eigenvalues.clamp_min(0.0), None)
+            for rows in blocks(n):
+                design[rows] = (design[rows].double() @ V).to(dtype)
+            return cls(mean, design, V, eigenvalues.clamp_min(0.0), None)
         return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
 
     @property
@@ -244,6 +248,18 @@ class KroneckerMetric:
         if self._U is None:
             return gradient * self._inverse
         return self._U @ ((self._U.T @ gradient) * self._inverse)
+
+
+def solver_dtype(dtype: Precision, shape: tuple[int, ...]) -> torch.dtype:
+    """Return the precision of the design for features of this shape.
+
+    Examples
+    --------
+    >>> solver_dtype("auto", (100, 10)), solver_dtype("auto", (10**4, 1000))
+    (torch.float64, torch.float32)
+    """
+    small = shape[0] * shape[1] < _SOLVED_IN_FLOAT64_BELOW
+    return working_dtype("float32" if dtype == "auto" and not small else dtype, shape)
 
 
 def working_dtype(dtype: Precision, shape: tuple[int, ...]) -> torch.dtype:

@@ -52,7 +52,7 @@ class SVMProbe(AffineClassifier):
         Bound on Newton steps for a C.  Each takes one pass in float64 and several in `dtype`.
     dtype
         Precision of the bulk of the work: ``"float32"``, ``"float64"``, or ``"auto"``, which is
-        float64 below 20 million numbers in X.  The result is that of float64 either way.
+        float64 below a million numbers in X.  The result is that of float64 either way.
     engine
         ``"torch"``; or ``"sklearn"`` (LinearSVC) or ``"cuml"`` to have it solve the problems, with
         `tol` and `max_iter` as its own.  scikit-learn needs `intercept_scaling`, cuML None or 1.

@@ -18,7 +18,7 @@ from featstore.probes.engines.linear import LinearEngine
 from featstore.probes.hinge_newton import HingeMinimum, duality_gaps, minimise_hinge
 from featstore.probes.inputs import as_tensor, blocks
 from featstore.probes.one_vs_rest import OneVsRest
-from featstore.probes.preconditioner import GramBasis, Precision, working_dtype
+from featstore.probes.preconditioner import GramBasis, Precision, solver_dtype
 from featstore.probes.squared_hinge import SquaredHinge
 from featstore.probes.stream import RowStream
 
@@ -151,7 +151,7 @@ class SVMProblem:
 
         Free intercepts are moved to what is best for the weights, as the certificate wants.
         """
-        working = working_dtype(dtype, self._X.shape)
+        working = solver_dtype(dtype, self._X.shape)
         X = as_tensor(self._features).to(working).numpy()
         roots, sides = self._problems.signed_roots(slice(None)), self._problems.sides(slice(None))
         theta = torch.zeros(len(roots), len(self._mean) + 1, dtype=torch.float64)
