@@ -18,6 +18,7 @@ from featstore.errors import FeatstoreError
 #: Command -> module that holds it.  Modules are imported when their command is called.
 COMMANDS = {
     "extract": "extract",
+    "subset": "subset",
     "probe": "probe",
     "few-shot": "few_shot",
     "compare": "compare",

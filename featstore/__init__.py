@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from featstore import plots
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.class_draws import ClassDraws
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
+    from featstore.size_draws import SizeDraws
     from featstore.store import FeatureStore
     from featstore.subset import Subset
+    from featstore.subset_drawing import draw_subsets
     from featstore.taxonomy import Taxonomy
     from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "ClassDraws": "class_draws",
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
     "EpisodeDraws": "episode_draws",
@@ -79,6 +83,7 @@ _HOMES = {
     "ProbeRun": "run",
     "Samples": "samples",
     "ShotDraws": "shot_draws",
+    "SizeDraws": "size_draws",
     "StoreDifference": "differences",
     "Subset": "subset",
     "Target": "samples",
@@ -87,6 +92,7 @@ _HOMES = {
     "compact": "compaction",
     "compare": "run",
     "diff": "differences",
+    "draw_subsets": "subset_drawing",
     "episodes": "episode_evaluation",
     "export": "exports",
     "extract": "extraction",
@@ -108,6 +114,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClassDraws",
     "Compaction",
     "Comparison",
     "EpisodeDraws",
@@ -131,6 +138,7 @@ __all__ = [
     "ProbeRun",
     "Samples",
     "ShotDraws",
+    "SizeDraws",
     "StoreDifference",
     "Subset",
     "Target",
@@ -140,6 +148,7 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "draw_subsets",
     "episodes",
     "export",
     "extract",
