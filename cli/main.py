@@ -21,6 +21,7 @@ COMMANDS = {
     "subset": "subset",
     "probe": "probe",
     "few-shot": "few_shot",
+    "quantity": "quantity",
     "compare": "compare",
     "fusion": "fusion",
     "similarity": "similarity",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import pandas as pd
 
+from featstore.cli.amounts import ClassSets, Numbers, Sizes
 from featstore.cli.arguments import store_argument
-from featstore.cli.few_shot import Numbers
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
 from featstore.errors import InvalidInputError
 
@@ -18,39 +18,6 @@ if TYPE_CHECKING:
     from featstore.store import FeatureStore
     from featstore.subset import Subset
     from featstore.subset_drawing import Draws
-
-
-class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
-    """Numbers of rows with commas between them: 500,50k,1.3M."""
-
-    name = "n,n,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Split and convert."""
-        from featstore.counts import parse_count
-
-        try:
-            return tuple(parse_count(part) for part in str(value).split(","))
-        except InvalidInputError as error:
-            self.fail(str(error), param, ctx)
-
-
-class ClassSets(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
-    """Pairs of classes and rows of each: 200x500,500x200."""
-
-    name = "c×n,c×n,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[tuple[int, int], ...]:
-        """Split and convert."""
-        try:
-            pairs = [part.replace("×", "x").split("x") for part in str(value).split(",")]
-            return tuple((int(classes), int(rows)) for classes, rows in pairs)
-        except ValueError:
-            self.fail(f"{value!r} is no list of classes x rows such as 200x500,500x200", param, ctx)
 
 
 @click.command()

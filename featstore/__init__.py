@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from featstore.imports import ForeignFeatures
     from featstore.merging import Merge, merge
     from featstore.predictions import Predictions
+    from featstore.quantity_evaluation import quantity
+    from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
@@ -81,6 +83,7 @@ _HOMES = {
     "Merge": "merging",
     "Predictions": "predictions",
     "ProbeRun": "run",
+    "Quantity": "quantity_result",
     "Samples": "samples",
     "ShotDraws": "shot_draws",
     "SizeDraws": "size_draws",
@@ -103,6 +106,7 @@ _HOMES = {
     "load_tensor": "tensors",
     "merge": "merging",
     "probe": "evaluate",
+    "quantity": "quantity_evaluation",
     "repair": "verification",
     "report": "html_report",
     "similarity": "feature_similarity",
@@ -136,6 +140,7 @@ __all__ = [
     "Merge",
     "Predictions",
     "ProbeRun",
+    "Quantity",
     "Samples",
     "ShotDraws",
     "SizeDraws",
@@ -161,6 +166,7 @@ __all__ = [
     "open",
     "plots",
     "probe",
+    "quantity",
     "repair",
     "report",
     "similarity",
