@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="For --export: a .csv or .jsonl of id, path and label, or a folder to fill with links.",
+    help="For --export: a .csv or .jsonl of id, path and label; a folder for links; %06d.tar.",
 )
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the images, if moved.")
 @json_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import featstore as fs
 from featstore.compaction import compact
 from featstore.differences import diff
 from featstore.errors import CorruptStoreError, FeatureNotFoundError, InvalidInputError
-from featstore.exports.manifest import export_subset
+from featstore.exports.manifest import Entry, export_subset
+from featstore.exports.web_dataset import write_shards
 from featstore.removal import remove
 from featstore.run_config import RunConfig
 from featstore.store import FeatureStore
@@ -204,3 +206,48 @@ def test_links_are_an_image_folder(store: FeatureStore, tmp_path: Path) -> None:
     assert found == {store.samples.ids[row]: f"digit {y[row]}" for row in subset.rows}
     with pytest.raises(InvalidInputError, match="exists"):
         export_subset(store, "30", tmp_path / "links", root=tmp_path / "images")
+
+
+def test_tar_files_are_a_web_dataset(tmp_path: Path) -> None:
+    entries = []
+    for i in range(25):
+        path = tmp_path / f"{i}.x.png"
+        path.write_bytes(bytes([i]) * 10)
+        entries.append(Entry(f"ü/{i}.x.PNG", path, (f"class {i % 3}",)))
+    classes = ["class 0", "class 1", "class 2"]
+    shards = write_shards(entries, classes, tmp_path / "d-%06d.tar", shard_images=10)
+    assert [path.name for path in shards] == [f"d-{i:06d}.tar" for i in range(3)]
+    index = json.loads((tmp_path / "index.json").read_text())
+    assert [shard["nsamples"] for shard in index["shardlist"]] == [10, 10, 5]
+    found = []
+    for shard in index["shardlist"]:
+        with tarfile.open(tmp_path / shard["url"]) as tar:
+            members = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+        for image, code, said in zip(members[::3], members[1::3], members[2::3], strict=True):
+            assert len({name.split(".")[0] for name, _ in (image, code, said)}) == 1
+            assert image[0].endswith(".png")
+            found.append((image[1], classes[int(code[1])], json.loads(said[1])["id"]))
+    assert found == [(e.path.read_bytes(), e.labels[0], e.id) for e in entries if e.path]
+    first = shards[0].read_bytes()
+    write_shards(entries, classes, tmp_path / "d-%06d.tar", shard_images=10)
+    assert shards[0].read_bytes() == first
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        write_shards([Entry("gone.jpg", None, ("class 0",))], classes, tmp_path / "e-%d.tar")
+    with pytest.raises(InvalidInputError, match="no label"):
+        write_shards([Entry("a.jpg", None, ())], classes, tmp_path / "e-%d.tar")
+
+
+# The library leaves closing its files to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_webdataset_library_reads_them(store: FeatureStore, tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    subset = fs.draw_subsets(store, fs.SizeDraws((30,)))["30"]
+    for name in store.samples.ids[subset.rows]:
+        (tmp_path / name).write_bytes(name.encode())
+    assert export_subset(store, "30", tmp_path / "d-%06d.tar", root=tmp_path) == 30
+    dataset = webdataset.WebDataset(str(tmp_path / "d-000000.tar"), shardshuffle=False)
+    read = [(json.loads(one["json"])["id"], int(one["cls"]), one["png"]) for one in dataset]
+    ids = store.samples.ids[subset.rows].tolist()
+    codes = store.target("digit")[1].codes[subset.rows].tolist()
+    assert read == [(i, c, i.encode()) for i, c in zip(ids, codes, strict=True)]

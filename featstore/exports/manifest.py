@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from pathlib import Path
 from featstore.durable import PARTIAL
 from featstore.errors import InvalidInputError
 from featstore.exports.new_file import new_file
+from featstore.exports.web_dataset import write_shards
 from featstore.store import FeatureStore
 
 MANIFESTS = (".csv", ".jsonl")
+_NUMBER = re.compile(r"^[^%]*%0?\d*d[^%]*$")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def export_subset(
         ``.csv``: a table with the columns id, path and label.  ``.jsonl``: a JSON object a line,
         with id, path and label, or labels where there may be several.  Without a suffix: a folder
         ``out/<class>/<id>`` of symbolic links to the images, as torchvision's ImageFolder and most
-        pretraining code reads it.
+        pretraining code reads it.  ``…%06d.tar``: tar files of 10,000 images and an ``index.json``,
+        as the WebDataset library reads them; see `featstore.exports.web_dataset`.
     target
         The label column; the first by default.
     root
@@ -80,15 +84,21 @@ def export_subset(
     out = Path(out)
     entries = list(_entries(store, name, target, root))
     multi = bool(store.samples.targets) and store.target(target)[1].kind == "multi"
-    if out.suffix not in ("", *MANIFESTS):
+    shards = out.suffix == ".tar" and _NUMBER.search(out.name) is not None
+    if out.suffix not in ("", *MANIFESTS) and not shards:
         raise InvalidInputError(
-            f"{out} must end in {' or '.join(MANIFESTS)}, or be a folder without a suffix"
+            f"{out} must end in {' or '.join(MANIFESTS)}, be a folder without a suffix, or name "
+            "tar files by a number, such as birds-%06d.tar"
         )
     if multi and out.suffix != ".jsonl":
         raise InvalidInputError(
             f"images of {store.location} have several labels each, which {out} cannot hold; "
             "write a .jsonl, or choose a single-label --target"
         )
+    if shards:
+        classes = store.target(target)[1].classes
+        write_shards(entries, classes, out)
+        return len(entries)
     if not out.suffix:
         _link(entries, out)
         return len(entries)
