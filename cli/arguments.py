@@ -32,6 +32,22 @@ def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
     return store.run(name)
 
 
+def chosen_features(
+    store: FeatureStore, features: tuple[str, ...], fuse: tuple[str, ...]
+) -> list[list[str]]:
+    """Return the features and fusions that were named, or every complete feature by itself."""
+    chosen = [[name] for name in features]
+    chosen += [[name.strip() for name in names.split(",") if name.strip()] for names in fuse]
+    if chosen:
+        return chosen
+    sealed = [name for name in store.features if store.feature(name).sealed]
+    if not sealed:
+        raise InvalidInputError(
+            "the store has no complete features yet; run `featstore extract` first"
+        )
+    return [[name] for name in sealed]
+
+
 def chosen_taxonomy(store: FeatureStore, name: str) -> Taxonomy:
     """Read a taxonomy from a CSV or JSON file, or load the stored one of this name."""
     from featstore.taxonomy import Taxonomy

@@ -9,28 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import pandas as pd
 
-from featstore.cli.arguments import store_argument
+from featstore.cli.amounts import Numbers
+from featstore.cli.arguments import chosen_features, store_argument
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
 from featstore.errors import InvalidInputError
 from featstore.registry import PROBES
 
 if TYPE_CHECKING:
     from featstore.few_shot_result import FewShot
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
-    """Whole numbers with commas between them."""
-
-    name = "k,k,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Split and convert."""
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of whole numbers such as 1,2,4", param, ctx)
 
 
 @click.command()
@@ -117,7 +103,9 @@ def command(
         if path is not None and path.suffix not in suffixes:
             raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
     opened = FeatureStore.open(store)
-    results = [_evaluate(opened, names, options) for names in _choices(opened, features, fuse)]
+    results = [
+        _evaluate(opened, names, options) for names in chosen_features(opened, features, fuse)
+    ]
     if out is not None:
         _write(out, results)
     if plot is not None:
@@ -128,19 +116,6 @@ def command(
         return
     for result in results:
         _show(result)
-
-
-def _choices(store: Any, features: tuple[str, ...], fuse: tuple[str, ...]) -> list[list[str]]:
-    chosen = [[name] for name in features]
-    chosen += [[name.strip() for name in names.split(",") if name.strip()] for names in fuse]
-    if chosen:
-        return chosen
-    sealed = [name for name in store.features if store.feature(name).sealed]
-    if not sealed:
-        raise InvalidInputError(
-            "the store has no complete features yet; run `featstore extract` first"
-        )
-    return [[name] for name in sealed]
 
 
 def _evaluate(store: Any, names: list[str], options: dict[str, Any]) -> FewShot:
@@ -182,7 +157,7 @@ def _evaluate(store: Any, names: list[str], options: dict[str, Any]) -> FewShot:
 def _write(path: Path, results: Sequence[FewShot]) -> None:
     import json
 
-    from featstore.few_shot_result import joined
+    from featstore.result_document import joined
 
     if path.suffix == ".csv":
         joined(results, "values").to_csv(path, index=False)
@@ -193,7 +168,7 @@ def _write(path: Path, results: Sequence[FewShot]) -> None:
 
 def _draw(path: Path, results: Sequence[FewShot]) -> None:
     from featstore import plots
-    from featstore.few_shot_result import joined
+    from featstore.result_document import joined
 
     figure = plots.few_shot(joined(results)).get_figure(root=True)
     assert figure is not None  # it was just made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @store_argument
 @json_option
 def command(store: str, as_json: bool) -> None:
-    """List the features, runs and taxonomies of a STORE."""
+    """List the features, subsets, runs and taxonomies of a STORE."""
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
@@ -28,6 +28,7 @@ def command(store: str, as_json: bool) -> None:
         echo_json(
             {
                 "features": records(features),
+                "subsets": opened.subsets,
                 "runs": records(runs),
                 "taxonomies": opened.taxonomies,
             }
@@ -36,6 +37,8 @@ def command(store: str, as_json: bool) -> None:
     echo_table(features, title="features")
     if len(runs):
         echo_table(runs, title="runs", percent=["value", "low", "high"])
+    if opened.subsets:
+        click.echo(f"subsets: {', '.join(opened.subsets)}")
     if opened.taxonomies:
         click.echo(f"taxonomies: {', '.join(opened.taxonomies)}")
 

@@ -18,8 +18,10 @@ from featstore.errors import FeatstoreError
 #: Command -> module that holds it.  Modules are imported when their command is called.
 COMMANDS = {
     "extract": "extract",
+    "subset": "subset",
     "probe": "probe",
     "few-shot": "few_shot",
+    "quantity": "quantity",
     "compare": "compare",
     "fusion": "fusion",
     "similarity": "similarity",

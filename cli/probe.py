@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from featstore.cli.output import (
 )
 from featstore.errors import InvalidInputError, SharedGroupsWarning
 from featstore.registry import PROBES
+
+if TYPE_CHECKING:
+    from featstore.run_config import RunConfig
 
 #: Ratio of scales from which on the smaller of two fused blocks hardly counts.
 _DROWNING = 5
@@ -47,6 +50,7 @@ _DROWNING = 5
     help="Of each block, learned on training rows only.",
 )
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
+@click.option("--subset", "train_subset", help="Stored subset of that split to train on instead.")
 @click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
 @click.option("--test", help="Split to report on [default: test, else val].")
 @click.option(
@@ -193,7 +197,7 @@ def _show(run: Any) -> None:
         + (
             f"{config.n_test} rows, each predicted by a probe of the other {config.folds - 1} folds"
             if config.nested
-            else f"{config.n_train} rows trained on, {config.n_test} tested on"
+            else f"{config.n_train} rows trained on{_of_subset(config)}, {config.n_test} tested on"
         )
     )
     if config.nested and len(run.fold_scores):
@@ -230,6 +234,10 @@ def _show(run: Any) -> None:
             f"{len(unseen)} classes have no training row and are never predicted: "
             f"{', '.join(unseen[:5])}{', …' if len(unseen) > 5 else ''}"
         )
+
+
+def _of_subset(config: RunConfig) -> str:
+    return "" if config.train_subset is None else f" (subset {config.train_subset})"
 
 
 def _in_words(certificate: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`featstore rm`: remove features, runs and taxonomies."""
+"""`featstore rm`: remove features, subsets, runs and taxonomies."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, required=True)
 @click.option("--run", "kind", flag_value="run", help="The names are runs.")
 @click.option("--feature", "kind", flag_value="feature", help="The names are features.")
+@click.option("--subset", "kind", flag_value="subset", help="The names are subsets.")
 @click.option("--taxonomy", "kind", flag_value="taxonomy", help="The names are taxonomies.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 def command(
     store: str, names: tuple[str, ...], kind: Kind | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Remove features, runs or taxonomies (NAMES) from a STORE and free their space.
+    """Remove features, subsets, runs or taxonomies (NAMES) from a STORE and free their space.
 
     Nothing is removed if one of the names is wrong. What is being written may be removed too: the
     process that writes it stops with an error.

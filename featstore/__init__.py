@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from featstore import plots
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.class_draws import ClassDraws
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
@@ -43,12 +44,16 @@ if TYPE_CHECKING:
     from featstore.imports import ForeignFeatures
     from featstore.merging import Merge, merge
     from featstore.predictions import Predictions
+    from featstore.quantity_evaluation import quantity
+    from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
+    from featstore.size_draws import SizeDraws
     from featstore.store import FeatureStore
     from featstore.subset import Subset
+    from featstore.subset_drawing import draw_subsets
     from featstore.taxonomy import Taxonomy
     from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "ClassDraws": "class_draws",
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
     "EpisodeDraws": "episode_draws",
@@ -77,8 +83,10 @@ _HOMES = {
     "Merge": "merging",
     "Predictions": "predictions",
     "ProbeRun": "run",
+    "Quantity": "quantity_result",
     "Samples": "samples",
     "ShotDraws": "shot_draws",
+    "SizeDraws": "size_draws",
     "StoreDifference": "differences",
     "Subset": "subset",
     "Target": "samples",
@@ -87,6 +95,7 @@ _HOMES = {
     "compact": "compaction",
     "compare": "run",
     "diff": "differences",
+    "draw_subsets": "subset_drawing",
     "episodes": "episode_evaluation",
     "export": "exports",
     "extract": "extraction",
@@ -97,6 +106,7 @@ _HOMES = {
     "load_tensor": "tensors",
     "merge": "merging",
     "probe": "evaluate",
+    "quantity": "quantity_evaluation",
     "repair": "verification",
     "report": "html_report",
     "similarity": "feature_similarity",
@@ -108,6 +118,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClassDraws",
     "Compaction",
     "Comparison",
     "EpisodeDraws",
@@ -129,8 +140,10 @@ __all__ = [
     "Merge",
     "Predictions",
     "ProbeRun",
+    "Quantity",
     "Samples",
     "ShotDraws",
+    "SizeDraws",
     "StoreDifference",
     "Subset",
     "Target",
@@ -140,6 +153,7 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "draw_subsets",
     "episodes",
     "export",
     "extract",
@@ -152,6 +166,7 @@ __all__ = [
     "open",
     "plots",
     "probe",
+    "quantity",
     "repair",
     "report",
     "similarity",

@@ -49,8 +49,8 @@ def compact(
 ) -> Compaction:
     """Remove what killed processes, interrupted removals and repairs have left in a store.
 
-    No sealed feature, run, taxonomy or committed shard is touched, and nothing that belongs to a
-    living process.  It can be interrupted at any moment and done again.
+    No sealed feature, subset, run, taxonomy or committed shard is touched, and nothing that
+    belongs to a living process.  It can be interrupted at any moment and done again.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def compact(
     if store.folder.local is not None:
         broom.temporaries(store.folder.local)
     else:
-        for kind in ("features", "runs", "taxonomies"):
+        for kind in ("features", "subsets", "runs", "taxonomies"):
             for name in store.folder.names(kind):
                 broom.remains(f"{kind}/{name}")
     compaction = Compaction(tuple(broom.freed), tuple(broom.kept))

@@ -16,7 +16,7 @@ from featstore.store import FeatureStore
 
 @dataclass(frozen=True)
 class MemberDifference:
-    """A run or a taxonomy that two stores have, and that is not the same in both.
+    """A subset, a run or a taxonomy that two stores have, and that is not the same in both.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class StoreDifference:
     samples
         Differences of ids, content, splits and labels.
     only_a, only_b
-        Features, runs and taxonomies that only one of them has, e.g. ``"features/dinov2"``.
+        Features, subsets, runs and taxonomies that only one has, e.g. ``"features/dinov2"``.
     features
         Comparison of every feature that both have, or of the two that were asked for.
     members
-        Runs and taxonomies that differ.
+        Subsets, runs and taxonomies that differ.
     """
 
     samples: tuple[str, ...]
@@ -136,6 +136,7 @@ def _sample_lines(a: Samples, b: Samples) -> list[str]:
 def _only(a: FeatureStore, b: FeatureStore) -> Iterator[str]:
     for kind, mine, theirs in (
         ("features", a.features, b.features),
+        ("subsets", a.subsets, b.subsets),
         ("runs", a.runs, b.runs),
         ("taxonomies", a.taxonomies, b.taxonomies),
     ):
@@ -150,6 +151,9 @@ def _members(a: FeatureStore, b: FeatureStore) -> Iterator[MemberDifference]:
             lines = _run_lines(a, b, name)
             if lines:
                 yield MemberDifference(f"runs/{name}", tuple(lines))
+    for name in a.subsets:
+        if name in b.subsets and a.subset(name).digest != b.subset(name).digest:
+            yield MemberDifference(f"subsets/{name}", ("another recipe, seed or other rows",))
     for name in a.taxonomies:
         if name in b.taxonomies and a.taxonomy(name) != b.taxonomy(name):
             yield MemberDifference(f"taxonomies/{name}", ("other classes, levels or parents",))

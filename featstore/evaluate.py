@@ -41,6 +41,7 @@ def probe(
     target: str | None = None,
     scaling: ScalingKind = "none",
     train: str = "train",
+    train_subset: str | None = None,
     val: str | None = None,
     test: str | None = None,
     select: SelectBy | None = None,
@@ -84,6 +85,9 @@ def probe(
         Per-block scaling, learned on training rows.
     train, val, test
         Splits.  By default ``test`` is reported on, or ``val`` in stores without a test split.
+    train_subset
+        A stored subset of the training split: nothing else is fitted.  Without a validation split,
+        a share or folds of the subset choose.
     select
         ``"val"``: validation rows choose.  ``"kfold"``: the mean over stratified folds of the
         training rows (and of the validation split, if there is one).  ``"nested"``: outer folds of
@@ -166,6 +170,7 @@ def probe(
         val=val,
         test=test,
         by=plan.by,
+        train_subset=train_subset,
     )
     shared_groups = _warn_of_shared_groups(parts, together)
     estimator = make_estimator(
@@ -211,6 +216,8 @@ def probe(
         shared_groups=shared_groups,
         thresholds_on=outcome.thresholds_on,
         nonlinear=bool(getattr(estimator, "nonlinear", False)),
+        train_subset=train_subset,
+        train_subset_digest="" if train_subset is None else store.subset(train_subset).digest,
     )
     run = ProbeRun(
         name=name or _run_name(config),

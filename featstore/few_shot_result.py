@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
+from featstore.result_document import result_document
 
 
 @dataclass(frozen=True)
@@ -90,32 +90,4 @@ class FewShot:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON-able document; NaN becomes null."""
-        frames = {
-            name: _records(getattr(self, name))
-            for name in ("summary", "values", "selection", "draws")
-        }
-        document = {"config": dataclasses.asdict(self.config), **frames}
-        document["provenance"] = dict(self.provenance)
-        plain: dict[str, Any] = json.loads(json.dumps(document), parse_constant=lambda _: None)
-        return plain
-
-
-def joined(results: Sequence[FewShot], frame: str = "summary") -> pd.DataFrame:
-    """One frame of several results, e.g. to plot features side by side.
-
-    Parameters
-    ----------
-    results
-        Of any features and probes.
-    frame
-        ``"summary"`` or ``"values"``.
-    """
-    frames: list[pd.DataFrame] = [getattr(result, frame) for result in results]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): value for key, value in row.items()}
-        for row in frame.astype(object).to_dict("records")
-    ]
+        return result_document(self, ("summary", "values", "selection", "draws"))

@@ -228,11 +228,12 @@ def _description(sources: Mapping[str, FeatureStore]) -> dict[str, Any]:
 
 def _merge_the_rest(store: FeatureStore, sources: Mapping[str, FeatureStore]) -> Iterator[str]:
     """Store the taxonomies on which the sources agree; say what is left out."""
-    runs = 0
+    runs = subsets = 0
     found: dict[str, list[Taxonomy]] = {}
     for place, source in sources.items():
         try:
             runs += len(source.runs)
+            subsets += len(source.subsets)
             for name in source.taxonomies:
                 found.setdefault(name, []).append(source.taxonomy(name))
         except StorageError:  # a web server cannot be listed
@@ -242,5 +243,7 @@ def _merge_the_rest(store: FeatureStore, sources: Mapping[str, FeatureStore]) ->
             yield f"taxonomy {name!r} is not merged: the stores have different ones"
         elif name not in store.taxonomies:
             store.save_taxonomy(name, versions[0])
+    if subsets:
+        yield f"{subsets} subsets are not merged: draw them again from all rows"
     if runs:
         yield f"{runs} runs are not merged: each belongs to the rows of its own store"

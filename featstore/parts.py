@@ -37,10 +37,38 @@ class Part:
 
 def labelled_part(store: FeatureStore, names: list[str], labels: Target, split: str) -> Part:
     """Return the labelled rows of a split; an error if there are none."""
-    rows = store.rows(split)
+    return _labelled(store, names, labels, store.rows(split), f"split {split!r}")
+
+
+def subset_part(
+    store: FeatureStore, names: list[str], labels: Target, split: str, subset: str
+) -> Part:
+    """Return the labelled rows of a stored subset of a split.
+
+    Raises
+    ------
+    FeatureNotFoundError
+        If there is no such subset.
+    InvalidInputError
+        If the subset has rows of other splits, or none with a label.
+    """
+    rows = store.subset(subset).rows
+    outside = rows[~np.isin(rows, store.rows(split), assume_unique=True)]
+    if len(outside):
+        raise InvalidInputError(
+            f"{len(outside)} of {len(rows)} rows of the subset {subset!r} are not in the split "
+            f"{split!r}, e.g. {store.samples.ids[outside[0]]}; train on a subset that was drawn "
+            "from it"
+        )
+    return _labelled(store, names, labels, rows, f"subset {subset!r}")
+
+
+def _labelled(
+    store: FeatureStore, names: list[str], labels: Target, rows: NDArray[np.intp], what: str
+) -> Part:
     view = store.view(names, rows=rows[labels.labelled[rows]])
     if view.shape[0] == 0:
-        raise InvalidInputError(f"split {split!r} has no labelled rows with readable images")
+        raise InvalidInputError(f"{what} has no labelled rows with readable images")
     return Part(view, labels.codes[view.rows])
 
 

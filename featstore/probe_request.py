@@ -123,6 +123,7 @@ class ProbeRequest:
             "search": plan.search,
             "metric": plan.metric,
             "groups": None,
+            "train_subset": None,
         }
         if len(protocol.values) == 1:
             return {**settled, "value": protocol.values[0]}, _FIXED

@@ -1,4 +1,4 @@
-"""remove: features, runs and taxonomies by name."""
+"""remove: features, subsets, runs and taxonomies by name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from featstore.history import record
 from featstore.store import FeatureStore
 from featstore.suggest import did_you_mean
 
-Kind = Literal["feature", "run", "taxonomy"]
+Kind = Literal["feature", "subset", "run", "taxonomy"]
 
 
 @dataclass(frozen=True)
 class Removed:
-    """A feature, run or taxonomy that was removed, or would be.
+    """A feature, subset, run or taxonomy that was removed, or would be.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ def remove(
     kind: Kind | None = None,
     dry_run: bool = False,
 ) -> tuple[Removed, ...]:
-    """Remove features, runs or taxonomies; nothing if one of the names is wrong.
+    """Remove features, subsets, runs or taxonomies; nothing if one of the names is wrong.
 
     Each is gone at once for everybody who opens it from now on.  Who is writing it gets an error;
     who has it mapped, keeps it until the mapping ends.
@@ -51,7 +51,7 @@ def remove(
     names
         What to remove.
     kind
-        What the names are; has to be given where one is the name of a feature and a run.
+        What the names are; has to be given where one is the name of e.g. a feature and a run.
     dry_run
         Only say what would be removed.
 
@@ -67,11 +67,13 @@ def remove(
     members: dict[Kind, list[str]] = {
         "run": store.runs,
         "feature": store.features,
+        "subset": store.subsets,
         "taxonomy": store.taxonomies,
     }
     chosen = [_kind(store, name, kind, members) for name in dict.fromkeys(names)]
     delete = {
         "feature": store.delete_feature,
+        "subset": store.delete_subset,
         "run": store.delete_run,
         "taxonomy": store.delete_taxonomy,
     }
@@ -96,7 +98,7 @@ def _kind(
             member for what, names in members.items() for member in names if kind in (None, what)
         ]
         raise FeatureNotFoundError(
-            f"{store.location} has no {kind or 'run, feature or taxonomy'} {name!r}. "
+            f"{store.location} has no {kind or 'run, feature, subset or taxonomy'} {name!r}. "
             f"{did_you_mean(name, known)}"
         )
     if len(found) > 1:

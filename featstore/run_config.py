@@ -44,6 +44,9 @@ class RunConfig:
         How many of them have rows that were trained on and rows that are reported on.
     thresholds_on
         Which rows chose the thresholds of F1; None for none.
+    train_subset, train_subset_digest
+        Stored subset of the training split that was trained on, and what it was; None for the
+        whole split.
     nonlinear
         Whether what was trained is more than a linear map: then the numbers are no linear
         evaluation.
@@ -74,6 +77,8 @@ class RunConfig:
     shared_groups: int = 0
     thresholds_on: str | None = None
     nonlinear: bool = False
+    train_subset: str | None = None
+    train_subset_digest: str = ""
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from featstore.errors import InvalidInputError
 from featstore.groups import Groups
-from featstore.parts import Part, joined, labelled_part
+from featstore.parts import Part, joined, labelled_part, subset_part
 from featstore.samples import Target
 from featstore.store import FeatureStore
 
@@ -19,7 +19,7 @@ class SplitParts:
     ----------
     train, refit
         What is trained on while a value is chosen, and at the end: with the validation split,
-        where there is one that is not reported on.
+        where there is one that is not reported on; a subset stays alone.
     val
         A split that chooses; None where a share or folds of the training rows do.
     test
@@ -60,6 +60,7 @@ class SplitParts:
         val: str | None,
         test: str | None,
         by: str,
+        train_subset: str | None = None,
     ) -> SplitParts:
         """Find the splits and their labelled rows.
 
@@ -73,6 +74,9 @@ class SplitParts:
         by
             What chooses, see `featstore.selection_plan.SelectionPlan`.  Folds are of the training
             and the validation split together; nested ones are also what is reported on.
+        train_subset
+            A stored subset of the training split to train on instead.  No other row is then fitted:
+            folds are of it alone, and the validation split chooses only.
 
         Raises
         ------
@@ -88,7 +92,13 @@ class SplitParts:
             )
         if test is None and not nested:
             test = next((split for split in ("test", "val") if split in known), "test")
-        if val is None and "val" in known and "val" not in (train, test):
+        alone = train_subset is not None and by != "val"
+        if alone and val is not None:
+            raise InvalidInputError(
+                f"folds are of the subset {train_subset!r} alone, so {val!r} cannot choose; leave "
+                "--val out, or choose by --select val"
+            )
+        if val is None and "val" in known and "val" not in (train, test) and not alone:
             val = "val"
         if val == train:
             raise InvalidInputError(
@@ -105,10 +115,13 @@ class SplitParts:
                 f"folds of the training rows choose, so {val!r} would be trained on and reported "
                 "on; leave --val out"
             )
-        train_part = labelled_part(store, names, labels, train)
+        if train_subset is None:
+            train_part = labelled_part(store, names, labels, train)
+        else:
+            train_part = subset_part(store, names, labels, train, train_subset)
         val_part = None if val is None else labelled_part(store, names, labels, val)
         refit = train_part
-        if val_part is not None and val != test:
+        if val_part is not None and val != test and train_subset is None:
             refit = joined(store, [train_part, val_part])
         if test is None:
             test, test_part = train if refit is train_part else f"{train}+{val}", refit

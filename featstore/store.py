@@ -1,4 +1,4 @@
-"""FeatureStore: one data set on disk — its samples, features, runs and taxonomies."""
+"""FeatureStore: one data set on disk — its samples, features, subsets, runs and taxonomies."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from featstore.writer import FeatureWriter
 
 if TYPE_CHECKING:
     from featstore.run import ProbeRun
+    from featstore.subset import Subset
     from featstore.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -152,7 +153,7 @@ class FeatureStore:
             with place.filled() as scratch:
                 group = zarr.create_group(scratch_store(scratch), zarr_format=3)
                 samples.write(group.create_group("samples"))
-                for name in ("features", "runs", "taxonomies"):
+                for name in ("features", "subsets", "runs", "taxonomies"):
                     group.create_group(name)
                 group.attrs["featstore"] = attributes
         except StorageError as error:
@@ -328,7 +329,58 @@ class FeatureStore:
             )
         return info
 
-    # Runs and taxonomies
+    # Subsets, runs and taxonomies
+
+    @property
+    def subsets(self) -> list[str]:
+        """Names of the stored subsets."""
+        return self._members("subsets")
+
+    def subset(self, name: str) -> Subset:
+        """Load a stored subset.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is none of this name.
+        CorruptStoreError
+            If its rows are not rows of the store.
+        """
+        from featstore.stored_subset import load_subset
+
+        try:
+            return load_subset(self._member("subsets", name, "subset").zarr(), self.samples)
+        except (KeyError, TypeError, ValueError, CorruptStoreError) as error:
+            if isinstance(error, FeatstoreError):
+                error.add_note(f"in subset {name!r} of {self.location}")
+                raise
+            raise CorruptStoreError(
+                f"subset {name!r} is damaged; remove it with "
+                f"`featstore rm {self.location} {name} --subset` and draw it again"
+            ) from error
+
+    def delete_subset(self, name: str) -> None:
+        """Remove a subset."""
+        self._member("subsets", name, "subset").remove()
+
+    def save_subset(self, name: str, subset: Subset) -> None:
+        """Store a subset under a name that is free.
+
+        Raises
+        ------
+        InvalidInputError
+            If the name is taken: subsets stay what they are.
+        """
+        from featstore.stored_subset import save_subset
+
+        folder = self.folder.child(f"subsets/{checked_name(name)}")
+        if folder.size("zarr.json") is not None:
+            raise InvalidInputError(
+                f"{self.location} has a subset {name!r}, and subsets stay what they are; choose "
+                "another name"
+            )
+        with folder.filled() as scratch:
+            save_subset(scratch, subset, self.samples)
 
     @property
     def is_empty(self) -> bool:
@@ -413,7 +465,7 @@ def _no_store(folder: Folder) -> NotAStoreError:
 
 
 def checked_name(name: str) -> str:
-    """Return `name` if it can name a feature, run or taxonomy.
+    """Return `name` if it can name a feature, subset, run or taxonomy.
 
     Raises
     ------

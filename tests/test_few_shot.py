@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 import featstore as fs
 from featstore import plots, shot_evaluation
 from featstore.errors import InvalidInputError
-from featstore.few_shot_result import joined
+from featstore.result_document import joined
 from featstore.samples import Samples, Target
 from featstore.shot_draws import ShotDraws
 from featstore.store import FeatureStore

@@ -32,6 +32,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store that this version has just written."""
     store = make_digits_store(tmp_path_factory.mktemp("format") / "d.zarr", val=200)
     fs.probe(store, "pca", value=0.1, n_boot=0, name="run")
+    fs.draw_subsets(store, fs.SizeDraws((50,)))
     return store.path
 
 
@@ -120,6 +121,9 @@ def test_the_page_describes_what_is_written(fresh: Path) -> None:
     for name in ours.features:
         np.testing.assert_array_equal(store.feature(name), ours.view(name).array())
         np.testing.assert_array_equal(store.row(name, 1796), ours.view(name).array()[1796])
+    said, rows = store.subset("50")
+    np.testing.assert_array_equal(rows, ours.subset("50").rows)
+    assert said["digest"] == ours.subset("50").digest
     fields, ids, columns = store.run("run")
     run = ours.run("run")
     assert ids == run.predictions.ids.tolist()

@@ -75,6 +75,7 @@ def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[
     if val is None and config.selected_on in splits:
         val = config.selected_on
     words += ["--train", train] if train != "train" else []
+    words += ["--subset", config.train_subset] if config.train_subset else []
     words += ["--val", val] if val is not None else []
     words += [] if config.nested else ["--test", config.test_split]
     words += _selection_words(config)

@@ -13,6 +13,7 @@ from featstore.plots.granularity import granularity
 from featstore.plots.granularity_gap import granularity_gap
 from featstore.plots.leaderboard import leaderboard
 from featstore.plots.per_class import per_class
+from featstore.plots.quantity import quantity
 from featstore.plots.selection_curve import selection_curve
 from featstore.plots.similarity import similarity
 from featstore.plots.svg import to_svg
@@ -25,6 +26,7 @@ __all__ = [
     "granularity_gap",
     "leaderboard",
     "per_class",
+    "quantity",
     "selection_curve",
     "similarity",
     "to_svg",

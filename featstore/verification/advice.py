@@ -53,6 +53,10 @@ class Advice:
         again = f"featstore granularity {self._place} --taxonomy FILE.csv --save {taxonomy}"
         return self._after_removal("taxonomies", taxonomy, again)
 
+    def draw_again(self, subset: str) -> tuple[str, ...]:
+        """Advise on a damaged subset: the same command draws the same rows."""
+        return self._after_removal("subsets", subset, f"featstore subset {self._place} …")
+
     def allow(self) -> tuple[str, ...]:
         """Advise on what the system does not let us read."""
         return ("make it readable and verify again",)

@@ -12,7 +12,7 @@ from featstore.verification.check import Crew, crew
 from featstore.verification.features import FeatureExamination
 from featstore.verification.finding import Finding, unreadable, unreadable_place
 from featstore.verification.listed import ListedFolder
-from featstore.verification.members import run_problem, taxonomy_problem
+from featstore.verification.members import run_problem, subset_problem, taxonomy_problem
 from featstore.verification.opening import open_damaged
 from featstore.verification.table import read_samples
 from featstore.verification.unneeded import Unneeded
@@ -108,7 +108,7 @@ class _StoreCheck:
         yield from unneeded.findings(files)
 
     def _members(self, kind: str, files: Mapping[str, int]) -> list[str]:
-        """Names of the features, runs or taxonomies, also of those that have lost files."""
+        """Names of the members of a kind, also of those that have lost files."""
         names = dict.fromkeys(
             name.split("/")[1]
             for name in files
@@ -135,6 +135,8 @@ class _StoreCheck:
                 advice = self._advice.allow()
             elif kind == "runs":
                 advice = self._advice.probe_again(name, known="zarr.json" not in names)
+            elif kind == "subsets":
+                advice = self._advice.draw_again(name)
             elif kind == "taxonomies":
                 advice = self._advice.save_again(name)
             else:
@@ -146,5 +148,7 @@ class _StoreCheck:
         kind, _, name = place.partition("/")
         if kind == "runs" and (problem := run_problem(self._store, name, samples)):
             yield Finding(place, problem, self._advice.probe_again(name, known=True))
+        if kind == "subsets" and (problem := subset_problem(self._store, name, samples)):
+            yield Finding(place, problem, self._advice.draw_again(name))
         if kind == "taxonomies" and (problem := taxonomy_problem(self._store, name)):
             yield Finding(place, problem, self._advice.save_again(name))

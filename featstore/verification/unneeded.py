@@ -52,7 +52,8 @@ class Unneeded:
             self._known |= {f"{prefix}{name}" for name in (SUMS, *(folder.digests or ()))}
             if folder.digests is None:
                 unknowable.append(prefix or "samples/")
-                self._known |= {f"{kind}/zarr.json" for kind in ("features", "runs", "taxonomies")}
+                kinds = ("features", "subsets", "runs", "taxonomies")
+                self._known |= {f"{kind}/zarr.json" for kind in kinds}
         for feature, names in needed.items():
             if names is None:
                 unknowable.append(f"features/{feature}/")

@@ -281,7 +281,9 @@ def test_rm_checks_every_name_first(tmp_path: Path, taxonomy: Path) -> None:
     made = make_digits_store(tmp_path / "d.zarr")
     run_json("probe", made.path, "--features", "pca", "--value", "1", "--name", "pca")
     run_json("granularity", made.path, "--taxonomy", taxonomy, "--save", "parity")
-    assert "no run, feature or taxonomy 'nothing'" in refused("rm", made.path, "parity", "nothing")
+    assert "no run, feature, subset or taxonomy 'nothing'" in refused(
+        "rm", made.path, "parity", "nothing"
+    )
     assert "a run and a feature; say which" in refused("rm", made.path, "pca")
     assert run("rm", made.path, "--run", "pca").output.startswith("removed run pca: ")
     assert run("rm", made.path, "parity").output.startswith("removed taxonomy parity: ")

@@ -53,7 +53,19 @@ def digests(store: PlainStore) -> Iterator[tuple[str, object, object]]:
     yield from _samples(store)
     for name in store.names("features"):
         yield from _feature(store, name)
-    for place in ["", *(f"{k}/{n}" for k in ("runs", "taxonomies") for n in store.names(k))]:
+    ids = store.texts("samples")
+    for name in store.names("subsets"):
+        fields, rows = store.subset(name)
+        content = {
+            "recipe": fields["recipe"],
+            "seed": fields["seed"],
+            "ids": sorted(ids[row] for row in rows.tolist()),
+        }
+        yield f"subset {name}", fields["digest"], sha256(compact(content))
+    for place in [
+        "",
+        *(f"{k}/{n}" for k in ("subsets", "runs", "taxonomies") for n in store.names(k)),
+    ]:
         yield from _sums(store.path / place)
 
 

@@ -35,9 +35,10 @@ class PlainStore:
         return json.loads((self.path / name).read_bytes(), parse_constant=refuse)
 
     def names(self, kind: str) -> list[str]:
+        folder = self.path / kind
         return sorted(
             entry.name
-            for entry in (self.path / kind).iterdir()
+            for entry in (folder.iterdir() if folder.is_dir() else ())
             if entry.is_dir() and entry.name[0] not in "._"
         )
 
@@ -126,7 +127,12 @@ class PlainStore:
         shards = self.document(f"features/{name}/manifest.json")["shards"]
         return {int(row): why for shard in shards for row, why in shard["excluded"].items()}
 
-    # Runs and taxonomies
+    # Subsets, runs and taxonomies
+
+    def subset(self, name: str) -> tuple[dict[str, Any], NDArray[Any]]:
+        """What is said about a subset, and its rows."""
+        fields = self.document(f"subsets/{name}/zarr.json")["attributes"]["subset"]
+        return fields, self.plain_array(f"subsets/{name}/rows")
 
     def run(self, name: str) -> tuple[dict[str, Any], list[str], dict[str, NDArray[Any]]]:
         """What is said about a run, the ids of its rows, and its arrays."""

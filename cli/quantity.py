@@ -1,0 +1,194 @@
+"""`featstore quantity`: accuracy against the number of training labels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from featstore.cli.amounts import Sizes
+from featstore.cli.arguments import chosen_features, store_argument
+from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.errors import InvalidInputError
+from featstore.registry import PROBES
+
+if TYPE_CHECKING:
+    from featstore.quantity_result import Quantity
+
+
+@click.command()
+@store_argument
+@click.option("--features", "-f", multiple=True, help="A feature; repeat it. [default: all]")
+@click.option("--fuse", multiple=True, help="Features to concatenate: a,b[,c…]; repeat it.")
+@click.option("--sizes", type=Sizes(), help="Labels: 10k,50k,… [default: all, halved six times]")
+@click.option(
+    "--draws", type=click.IntRange(min=1), default=5, show_default=True, help="How often."
+)
+@click.option("--full/--no-full", default=True, show_default=True, help="Fit to all labels too.")
+@click.option("--stratified", is_flag=True, help="Every class has its share of the labels.")
+@click.option(
+    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
+)
+@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
+@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
+@click.option("--target", help="Label column [default: the first].")
+@click.option(
+    "--scaling",
+    type=click.Choice(["none", "l2", "standardise"]),
+    default="none",
+    show_default=True,
+    help="Of each block, learned on the labels of each fit.",
+)
+@click.option("--train", default="train", show_default=True, help="Split to draw from.")
+@click.option("--test", help="Split to report on [default: test, else val].")
+@click.option("--select", type=click.Choice(["val", "kfold"]), help="A share or folds choose.")
+@click.option("--metric", help="What the choice maximises [default: the preset's: top1 or mAP].")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep every draw's result: .csv or .json.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw accuracy against labels: .svg.",
+)
+@json_option
+def command(
+    store: str,
+    features: tuple[str, ...],
+    fuse: tuple[str, ...],
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Fit a probe to ever more of the training labels, several draws of each number.
+
+    Draws are nested and the same for all features. The mean has a 95 % t interval over draws; all
+    labels can be taken in one way, so the last point has none. What a fit chooses, it chooses on
+    its own labels. With several features: where their curves cross, and how many labels one needs
+    to reach what another reaches with all.
+
+    \b
+    featstore quantity birds.zarr --features resnet50 --features dinov2 --plot curve.svg
+    featstore quantity birds.zarr --sizes 10k,50k,250k --draws 3 --preset paper-linear
+    """
+    from featstore.quantity_evaluation import quantity
+    from featstore.store import FeatureStore
+
+    for path, suffixes in ((out, (".csv", ".json")), (plot, (".svg",))):
+        if path is not None and path.suffix not in suffixes:
+            raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
+    opened = FeatureStore.open(store)
+    results = [
+        quantity(opened, names, progress=None, **options)
+        for names in chosen_features(opened, features, fuse)
+    ]
+    if out is not None:
+        _write(out, results)
+    if plot is not None:
+        _draw(plot, results)
+    pairs = _pairs(results)
+    if as_json:
+        documents = [
+            {**result.to_json(), "doubling": records(result.doubling())} for result in results
+        ]
+        echo_json({"results": documents, "pairs": records(pairs)})
+        return
+    for result in results:
+        _show(result)
+    if len(pairs):
+        echo_table(
+            pairs.drop(columns=["reached"]),
+            title="against each other",
+            percent=["draws that cross"],
+        )
+        if pairs["reached"].lt(1).any():
+            echo_note("inf: not reached with as many labels as there are")
+
+
+def _pairs(results: Sequence[Quantity]) -> pd.DataFrame:
+    """How many labels each feature needs to reach each other one, and where the two cross."""
+    rows = []
+    for a, b in itertools.permutations(results, 2):
+        needed, crossed = a.labels_needed(b), a.crossing(b)
+        rows.append(
+            {
+                "feature": a.config.name,
+                "to reach": b.config.name,
+                "level": needed.level,
+                "labels": _whole(needed.n),
+                "labels low": _whole(needed.low),
+                "labels high": _whole(needed.high),
+                "crossing": _whole(crossed.n),
+                "crossing low": _whole(crossed.low),
+                "crossing high": _whole(crossed.high),
+                "draws that cross": crossed.share,
+                "reached": needed.reached,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _whole(number: float) -> float:
+    """Labels are whole; what is not finite stays what it is."""
+    return float(np.round(number))
+
+
+def _write(path: Path, results: Sequence[Quantity]) -> None:
+    import json
+
+    from featstore.result_document import joined
+
+    if path.suffix == ".csv":
+        joined(results, "values").to_csv(path, index=False)
+    else:
+        documents = [result.to_json() for result in results]
+        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
+
+
+def _draw(path: Path, results: Sequence[Quantity]) -> None:
+    from featstore import plots
+    from featstore.result_document import joined
+
+    drawn = plots.quantity(joined(results), metric=results[0].metric)
+    figure = drawn.get_figure(root=True)
+    assert figure is not None  # it was just made
+    path.write_text(plots.to_svg(figure))
+
+
+def _show(result: Quantity) -> None:
+    config, metric = result.config, result.metric
+    summary = result.summary[result.summary["metric"] == metric]
+    gains = result.doubling().set_index("n_to")["gain"]
+    bounds = zip(summary["low"], summary["high"], strict=True)
+    table = pd.DataFrame(
+        {
+            "labels": summary["n"],
+            metric: summary["mean"],
+            "95 % over draws": [
+                f"{100 * a:.1f} – {100 * b:.1f}" if a == a else "" for a, b in bounds
+            ],
+            "draws": summary["draws"],
+            "gain per doubling": summary["n"].map(gains),
+        }
+    )
+    echo_table(
+        table, title=f"{config.name}: {config.preset}", percent=[metric, "gain per doubling"]
+    )
+    click.echo(
+        f"{sum(config.dims)} dimensions → {config.target}; {config.n_train} labels of "
+        f"{config.train_split}, {config.n_test} rows of {config.test_split}; {config.parameter}: "
+        f"{'fixed' if config.select == 'fixed' else 'chosen in each fit on its own labels'}"
+    )
+    failed = int((~result.fits["converged"]).sum())
+    if failed:
+        echo_note(f"{failed} of {len(result.fits)} fits did not converge")
