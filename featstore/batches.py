@@ -30,6 +30,8 @@ class Batchable(Protocol):
 
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
 
+    def prefetch(self, index: NDArray[Any]) -> None: ...
+
 
 def batch_rows(view: Batchable, size: int | None, *, buffers: int = DEPTH) -> int:
     """Return the rows of a batch: `size`, or what suits the view and its memory ceiling.
@@ -76,12 +78,25 @@ def iterate(
 ) -> Iterator[NDArray[Any]]:
     """Yield the rows of each batch; with `out`, in that one buffer, otherwise one ahead."""
     if out is None:
-        yield from ahead(view.take, positions)
+        yield from ahead(view.take, _prefetched(view, positions))
         return
     if out.ndim != 2 or out.shape[1] != view.shape[1] or out.dtype != view.dtype:
         raise InvalidInputError(
             f"out must be (rows of a batch, {view.shape[1]}) of {view.dtype}, got "
             f"{out.shape} of {out.dtype}"
         )
-    for index in positions:
+    for index in _prefetched(view, positions):
         yield view.take(index, out=out[: len(index)])
+
+
+def _prefetched(
+    view: Batchable, positions: Iterator[NDArray[np.intp]]
+) -> Iterator[NDArray[np.intp]]:
+    """Yield positions, the medium being at those that come next."""
+    current = next(positions, None)
+    while current is not None:
+        following = next(positions, None)
+        if following is not None:
+            view.prefetch(following)
+        yield current
+        current = following

@@ -33,6 +33,10 @@ class Rows(Protocol):
         """Gather rows, shape (m,), into `out`, shape (m, dim), which may have gaps."""
         ...
 
+    def prefetch(self, index: NDArray[np.intp]) -> None:
+        """Have rows, shape (m,), read that will soon be taken; does not wait for them."""
+        ...
+
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows from `start` on into `out`, shape (m, dim)."""
         ...
@@ -67,21 +71,22 @@ class ArrayRows:
         def gather(start: int, stop: int) -> None:
             # The rows are the store's own, so clipping never happens; it spares take a buffer.
             if direct:
-                for first in range(start, stop, Residency.CHUNK):
-                    chunk = slice(first, min(first + Residency.CHUNK, stop))
-                    self._expect(index[chunk])
+                for chunk in self._prefetched(index, start, stop, Residency.CHUNK):
                     np.take(self._array, index[chunk], axis=0, out=out[chunk], mode="clip")
                 return
             # NumPy would gather into a copy of all of `out`; pieces stay in the cache.
             piece = np.empty((min(step, stop - start), self._array.shape[1]), self._array.dtype)
-            for first in range(start, stop, step):
-                last = min(first + step, stop)
-                rows = piece[: last - first]
-                self._expect(index[first:last])
-                np.take(self._array, index[first:last], axis=0, out=rows, mode="clip")
-                out[first:last] = rows
+            for chunk in self._prefetched(index, start, stop, step):
+                rows = piece[: chunk.stop - chunk.start]
+                np.take(self._array, index[chunk], axis=0, out=rows, mode="clip")
+                out[chunk] = rows
 
         in_threads(gather, len(index), out.nbytes)
+
+    def prefetch(self, index: NDArray[np.intp]) -> None:
+        """Have rows read that will soon be taken, unless they are in memory."""
+        if self._residency is not None:
+            self._residency.expect(index)
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows into `out`."""
@@ -112,9 +117,15 @@ class ArrayRows:
             self._residency.populate(*edges)
         return self._array[slice(*edges)]
 
-    def _expect(self, index: NDArray[np.intp]) -> None:
-        if self._residency is not None:
-            self._residency.expect(index)
+    def _prefetched(
+        self, index: NDArray[np.intp], start: int, stop: int, size: int
+    ) -> Iterator[slice]:
+        """Cut [start, stop) into chunks; the medium is at the next while one is copied."""
+        self.prefetch(index[start : min(start + size, stop)])
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            self.prefetch(index[last : min(last + size, stop)])
+            yield slice(first, last)
 
 
 def in_threads(work: Callable[[int, int], None], n: int, nbytes: int) -> None:

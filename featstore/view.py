@@ -45,6 +45,8 @@ class View(Protocol):
 
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
 
+    def prefetch(self, index: NDArray[Any]) -> None: ...
+
     def batches(
         self,
         size: int | None = None,
@@ -187,6 +189,20 @@ class FeatureView:
         self.gather(index, out)
         return out
 
+    def prefetch(self, index: NDArray[Any]) -> None:
+        """Have rows read into memory that `take` will soon be asked for; does not wait for them.
+
+        Worth its while for batches whose rows one chooses oneself: ask for those of the next batch
+        before taking this one.  `batches` does so.  Nothing happens where the rows are in memory,
+        and on object storage.
+
+        Parameters
+        ----------
+        index
+            Positions in the view, shape (m,), each in [0, n).
+        """
+        self._source.prefetch(self.rows[index])
+
     def gather(self, index: NDArray[Any], out: NDArray[Any]) -> None:
         """Gather rows into an array, shape (m, dim), that may have gaps and another dtype."""
         self._source.take(self.rows[index], out)
@@ -312,6 +328,11 @@ class FusedView:
         for block, columns in self._columns():
             block.gather(index, out[:, columns])
         return out
+
+    def prefetch(self, index: NDArray[Any]) -> None:
+        """Have rows of all blocks read into memory; see `FeatureView.prefetch`."""
+        for block in self.blocks:
+            block.prefetch(index)
 
     def load(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read all values into memory, shape (n, dim); see `FeatureView.load`."""

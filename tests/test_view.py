@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 
@@ -219,3 +222,55 @@ def test_absent_pages_are_asked_for_and_values_stay_right(store: FeatureStore) -
     residency._is_absent = lambda index: True  # type: ignore[method-assign]
     residency.expect(index)
     np.testing.assert_array_equal(whole[index], A[index])
+
+
+def test_the_next_batch_is_asked_for_before_this_one_is_taken(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, list[int]]] = []
+    take, prefetch = ArrayRows.take, ArrayRows.prefetch
+
+    def seen_take(self: ArrayRows, index: NDArray[np.intp], out: NDArray[np.float16]) -> None:
+        calls.append(("take", index.tolist()))
+        monkeypatch.setattr(ArrayRows, "prefetch", prefetch)  # its own pieces are not the matter
+        take(self, index, out)
+        monkeypatch.setattr(ArrayRows, "prefetch", seen_prefetch)
+
+    def seen_prefetch(self: ArrayRows, index: NDArray[np.intp]) -> None:
+        calls.append(("prefetch", index.tolist()))
+
+    monkeypatch.setattr(ArrayRows, "take", seen_take)
+    monkeypatch.setattr(ArrayRows, "prefetch", seen_prefetch)
+    view = store.view("a", rows=np.arange(10))
+    for _ in view.batches(4, out=np.empty((4, 24), np.float16)):
+        pass
+    first, second, third = [0, 1, 2, 3], [4, 5, 6, 7], [8, 9]
+    assert calls == [
+        ("prefetch", second),
+        ("take", first),
+        ("prefetch", third),
+        ("take", second),
+        ("take", third),
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which pages are in memory")
+@NAMES
+def test_prefetched_rows_arrive_in_memory(store: FeatureStore, names: tuple[str, ...]) -> None:
+    view = store.view(list(names))
+    index = np.arange(0, N, 7)
+    mapped = [Residency.of(block.array()) for block in view.blocks]
+    for file in store.path.rglob("c/*/0"):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+    watched = [residency for residency in mapped if residency is not None]
+    if not all(residency._is_absent(index) for residency in watched):
+        pytest.skip("this system keeps the files in memory")
+    view.prefetch(index)
+    until = time.monotonic() + 20
+    while any(residency._is_absent(index) for residency in watched) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(residency._is_absent(index) for residency in watched)
+    np.testing.assert_array_equal(view.take(index), EXPECTED[names][index])

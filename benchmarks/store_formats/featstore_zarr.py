@@ -7,6 +7,7 @@ opening the store includes reading it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class FeatstoreReader:
 
     def batches(self, index: Sequence[NDArray[np.intp]]) -> Iterator[NDArray[Any]]:
         out = np.empty((max(map(len, index)), self._view.shape[1]), self._view.dtype)
-        for rows in index:
+        for rows, following in zip_longest(index, index[1:], fillvalue=index[0][:0]):
+            self._view.prefetch(following)
             yield self._view.take(rows, out=out[: len(rows)])
 
     def close(self) -> None:

@@ -47,9 +47,14 @@ def drop(path: Path) -> str | None:
     return "drop_caches" if resident_share(path) <= _NOTHING else None
 
 
+def is_present(path: Path) -> bool:
+    """Whether all pages are in the page cache; where no system tells, they are taken not to be."""
+    return sys.platform == "linux" and resident_share(path) >= _EVERYTHING
+
+
 def bring_in(path: Path) -> None:
     """Read what is not in the page cache."""
-    if sys.platform != "linux" or resident_share(path) < _EVERYTHING:
+    if not is_present(path):
         buffer = memoryview(bytearray(1 << 22))
         for file in _files(path):
             with file.open("rb", buffering=0) as opened:
