@@ -118,7 +118,7 @@ class CommitLog:
         """Whether a shard is committed, by a look at its marker's name alone."""
         return self.folder.size(marker_name(shard)) is not None
 
-    def stage(self, shard: int, buffers: Iterable[Any]) -> Staged | None:
+    def stage(self, shard: int, buffers: Iterable[Any], *, nbytes: int) -> Staged | None:
         """Put a shard's bytes aside, to be committed by `add`.
 
         Returns
@@ -132,7 +132,7 @@ class CommitLog:
             If the disk refuses.
         """
         try:
-            return self.folder.stage(f"{COMMITS}/{shard:08d}", buffers)
+            return self.folder.stage(f"{COMMITS}/{shard:08d}", buffers, nbytes=nbytes)
         except StorageError:
             if self._is_open():
                 raise

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from featstore.errors import StorageError
+from featstore.preallocation import preallocate
 
 PARTIAL = ".partial"
 STAGED = ".staged"
@@ -39,6 +40,8 @@ class Aside:
         `PARTIAL`, or `STAGED` for a file that a marker may name.
     dir_fd
         Descriptor of the folder that `name` is relative to.
+    nbytes
+        How much is going to be written, where that is known and much.
 
     Raises
     ------
@@ -53,10 +56,12 @@ class Aside:
         *,
         suffix: str = PARTIAL,
         dir_fd: int | None = None,
+        nbytes: int = 0,
     ) -> None:
         self._dir_fd = dir_fd
         self.name, self._descriptor = self._create(name, suffix)
         try:
+            preallocate(self._descriptor, nbytes)
             for buffer in buffers:
                 left = memoryview(buffer).cast("B")
                 while left:

@@ -113,11 +113,12 @@ class Folder(Protocol):
         """Append to a file that is only for people."""
         ...
 
-    def stage(self, name: str, buffers: Iterable[Any]) -> Staged:
+    def stage(self, name: str, buffers: Iterable[Any], *, nbytes: int) -> Staged:
         """Put bytes aside under a new name that begins with `name`.
 
         A buffer may be changed as soon as the next one is asked for.  The bytes are safe, and
         there for others to see, after the staged file's `flush`; its name after `flush_names`.
+        They are `nbytes` in all, for which a disk may make room first.
         """
         ...
 

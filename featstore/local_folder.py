@@ -211,10 +211,10 @@ class LocalFolder:
         with (self.path / name).open("ab") as file:
             file.write(line)
 
-    def stage(self, name: str, buffers: Iterable[Any]) -> StagedFile:
+    def stage(self, name: str, buffers: Iterable[Any], *, nbytes: int) -> StagedFile:
         """Put bytes aside under a new name that begins with `name`."""
         with self.storing(name):
-            aside = self._aside(name, buffers, STAGED)
+            aside = self._aside(name, buffers, STAGED, nbytes=nbytes)
         below = name.rpartition("/")[0]
         last = aside.name.rpartition("/")[2]
         return StagedFile(self, f"{below}/{last}" if below else last, aside)
@@ -413,8 +413,10 @@ class LocalFolder:
 
         return open(self._at(name), "rb", opener=opener)
 
-    def _aside(self, name: str, buffers: Iterable[Any], suffix: str) -> Aside:
-        create = partial(Aside, self._at(name), suffix=suffix, dir_fd=self._descriptor)
+    def _aside(self, name: str, buffers: Iterable[Any], suffix: str, *, nbytes: int = 0) -> Aside:
+        create = partial(
+            Aside, self._at(name), suffix=suffix, dir_fd=self._descriptor, nbytes=nbytes
+        )
         try:
             return create(buffers)
         except FileNotFoundError:  # before anything was taken from `buffers`

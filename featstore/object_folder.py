@@ -168,7 +168,7 @@ class ObjectFolder:
             content = b""
         self.write(name, [content, line])
 
-    def stage(self, name: str, buffers: Iterable[Any]) -> StagedObject:
+    def stage(self, name: str, buffers: Iterable[Any], *, nbytes: int) -> StagedObject:
         """Take over bytes that `flush` will upload under a new name that begins with `name`."""
         staged = f"{name}.{secrets.token_hex(6)}{STAGED}"
         content = bytearray()

@@ -217,7 +217,7 @@ class FeatureWriter:
             buffers = self.layout.encode(shard, pieces, checksums)
             self._room.acquire()
             try:
-                staged = self.log.stage(shard, buffers)
+                staged = self.log.stage(shard, buffers, nbytes=self.layout.file_bytes(shard))
             except BaseException:
                 self._room.release()
                 raise

@@ -96,7 +96,7 @@ def running_writer(store: FeatureStore) -> Iterator[None]:
         "writer = store.writer('z', make_spec(store.samples, dim=8));"
         "writer.put(0, np.ones((256, 8), np.float32));"
         "claimed = writer.claim(1);"
-        "aside = writer.folder.stage('_commits/00000002', [b'put aside']); aside.flush();"
+        "aside = writer.folder.stage('_commits/00000002', [b'put aside'], nbytes=9); aside.flush();"
         "print('ready', flush=True); sys.stdin.read()"
     )
     support = str(Path(__file__).parent / "support")

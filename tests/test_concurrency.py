@@ -156,7 +156,7 @@ def test_the_bytes_of_a_dead_writer_are_swept_whoever_has_its_number(store: Feat
     put(writer, 0)
     dead = commits / "00000001.0123456789ab.staged"
     dead.write_bytes(b"half")
-    staged = writer.log.stage(2, [b"half"])  # by this very process, which is alive
+    staged = writer.log.stage(2, [b"half"], nbytes=4)  # by this very process, which is alive
     assert staged is not None
     open_writer(store.path, "x")
     assert not dead.exists()

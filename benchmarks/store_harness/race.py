@@ -96,19 +96,15 @@ class Race:
     def write(self, X: NDArray[Any]) -> None:
         """Time writing to fresh files; removed at once, so that all use the same space.
 
-        Every timed write follows one of the same contestant that is not timed, and uses the
-        memory for the page cache that this one has just given back; see `bring_memory_in`.
+        The memory that the page cache will take has just been used; see `bring_memory_in`.
         """
 
         def turn(contestant: Contestant) -> float:
-            write(contestant)
-            return write(contestant)
-
-        def write(contestant: Contestant) -> float:
             path = self._emptied("written")
             values = X[: contestant.workload.rows]
             contestant.format.prepare(path, values)
             os.sync()  # nobody pays for pages that another one left to be written
+            bring_memory_in(values.nbytes)
             start = time.perf_counter()
             contestant.format.write(path, values)
             seconds = time.perf_counter() - start

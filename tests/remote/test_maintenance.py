@@ -67,7 +67,7 @@ def test_age_decides_in_a_bucket(memory: None) -> None:
     sound = store.folder.files()
     writer = store.writer("z", make_spec(store.samples, dim=8))
     writer.put(0, X[:256])
-    store.folder.stage("features/z/_commits/00000001", [b"put aside"]).flush()
+    store.folder.stage("features/z/_commits/00000001", [b"put aside"], nbytes=9).flush()
     store.folder.write("runs/r/scores/c/0", [b"half-removed"])
     store.folder.write("features/x/_commits/00000000.json", [b"{}"])
     store.folder.write("features/x/_quarantine/0.0", [b"damaged"])

@@ -84,8 +84,8 @@ def test_only_one_creates(folder: Folder) -> None:
 
 
 def test_staged_bytes_take_their_name(folder: Folder) -> None:
-    staged = folder.stage("_commits/00000003", [b"new"])
-    other = folder.stage("_commits/00000003", [b"newer"])
+    staged = folder.stage("_commits/00000003", [b"new"], nbytes=3)
+    other = folder.stage("_commits/00000003", [b"newer"], nbytes=5)
     assert staged.name != other.name
     assert not folder.is_abandoned(staged.name)
     for held in (staged, other):

@@ -127,7 +127,7 @@ def hold_shard(path: Path, name: str, connection: Connection) -> None:
     """Put a shard's bytes aside and take a claim, tell so, and live on."""
     writer = open_writer(path, name)
     assert writer.claim(1)
-    staged = writer.log.stage(0, [b"half"])
+    staged = writer.log.stage(0, [b"half"], nbytes=4)
     assert staged is not None
     connection.send(staged.name)
     time.sleep(600)
