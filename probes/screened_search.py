@@ -100,7 +100,7 @@ class ScreenedSearch:
         tile = next(iter(tiles)).values
         some = np.linspace(0, len(tile) - 1, 3 * _TRIED, dtype=np.int64)
         whole = torch.mm(queries, tile.T)[:, some]
-        few = [torch.mm(part, tile[some].T) for part in queries.split(_TOGETHER)]
+        few = [torch.mm(queries[part], tile[some].T) for part in blocks(_TRIED, _TOGETHER)]
         return torch.equal(whole, torch.cat(few))
 
     @property
@@ -194,13 +194,13 @@ class ScreenedSearch:
         firsts = np.arange(0, len(counts), _TOGETHER)
         stops = np.minimum(firsts + _TOGETHER, len(counts))
         buffer = torch.empty(aligned(int((ends[stops] - ends[firsts]).max())), queries.shape[1])
-        for first, stop in zip(firsts, stops, strict=True):
+        for first, stop in zip(firsts.tolist(), stops.tolist(), strict=True):
             part = slice(ends[first], ends[stop])
             index = row[part]
             if len(index) == 0:
                 continue
             padded = np.resize(index, aligned(len(index)))
-            some = torch.arange(int(first), int(first) + _TOGETHER).clamp_(max=len(counts) - 1)
+            some = torch.arange(first, first + _TOGETHER).clamp_(max=len(counts) - 1)
             candidates = self._tiles.rows(padded, out=buffer[: len(padded)])
             products = torch.mm(queries[some], candidates.T)
             at = torch.from_numpy(query[part])
