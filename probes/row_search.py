@@ -16,6 +16,7 @@ from featstore.probes.inputs import blocks
 from featstore.probes.neighbours import Metric, Search, row_map, without_self
 from featstore.probes.recall import Recall
 from featstore.probes.row_maps import RowMap
+from featstore.probes.screened_search import ScreenedSearch
 from featstore.probes.search_budget import SearchBudget
 from featstore.probes.stream import RowStream
 from featstore.probes.tile_search import TileSearch
@@ -109,6 +110,14 @@ class RowSearch:
         elif _admitted(copy, budget, stream.source, max_memory):
             held = HeldTiles(stream, prepare, euclidean=euclidean, device=device)
             search = TileSearch(held, device=device)
+            screen = ScreenedSearch.bytes_taken(n, d)
+            if (
+                device.type == "cpu"
+                and not euclidean
+                and _admitted(copy + screen, budget, stream.source, max_memory)
+                and ScreenedSearch.pays(held)
+            ):
+                search, copy = ScreenedSearch(held), copy + screen
         else:
             budget.queries(max_memory)  # says so now if it is too small
             if not euclidean:

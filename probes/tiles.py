@@ -86,7 +86,7 @@ def tile_rows(n: int, d: int) -> int:
     (12800, 128)
     """
     rows = max(min(_TILE_VALUES // d, _TILE_ROWS) // PREPARED_ROWS, 1) * PREPARED_ROWS
-    return min(rows, _aligned(n))
+    return min(rows, aligned(n))
 
 
 def fixed_blocks(
@@ -140,7 +140,7 @@ class HeldTiles:
     ) -> None:
         self.shape = n, d = stream.shape
         self.euclidean = euclidean
-        self._values = torch.zeros(_aligned(n), d, device=device)
+        self._values = torch.zeros(aligned(n), d, device=device)
         for start, block in fixed_blocks(stream, device, PREPARED_ROWS):
             self._values[start : start + len(block)] = prepare(block)
         size = tile_rows(n, d)
@@ -158,9 +158,10 @@ class HeldTiles:
         """Go through the tiles in order."""
         return iter(self._tiles)
 
-    def rows(self, index: NDArray[np.int64]) -> Tensor:
+    def rows(self, index: NDArray[np.int64], *, out: Tensor | None = None) -> Tensor:
         """Return some prepared rows, shape (m, d)."""
-        return self._values[torch.from_numpy(index).to(self._values.device)]
+        chosen = torch.from_numpy(index).to(self._values.device)
+        return torch.index_select(self._values, 0, chosen, out=out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +199,8 @@ class StreamedTiles:
             first, stop = start % size, start % size + len(block)
             values[first:stop] = self.prepare(block)
             if stop == size or start + len(block) == n:
-                values[stop : _aligned(stop)] = 0.0
-                rows = values[: _aligned(stop)]
+                values[stop : aligned(stop)] = 0.0
+                rows = values[: aligned(stop)]
                 yield Tile.of(start - first, stop, rows, euclidean=self.euclidean)
 
     def rows(self, index: NDArray[np.int64]) -> Tensor:
@@ -224,5 +225,12 @@ class StreamedTiles:
         return int(min(max(ceiling // row_bytes, 1), PREPARED_ROWS))
 
 
-def _aligned(n: int) -> int:
+def aligned(n: int) -> int:
+    """Return the next multiple of what one kernel of a product does together.
+
+    Examples
+    --------
+    >>> aligned(1), aligned(64), aligned(65)
+    (64, 64, 128)
+    """
     return -(-n // _ALIGNED) * _ALIGNED
