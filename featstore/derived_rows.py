@@ -51,6 +51,11 @@ class DerivedRows:
                 column += dim
             out[start : start + len(some)] = self._function(values)
 
+    def prefetch(self, index: NDArray[np.intp]) -> None:
+        """Have the rows read that these are computed from."""
+        for rows, _ in self._sources:
+            rows.prefetch(index)
+
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Compute consecutive rows from `start` on into `out`."""
         self.take(np.arange(start, start + len(out)), out)
