@@ -1,0 +1,59 @@
+"""Shift: shares of the classes in two sets of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from featstore.errors import InvalidInputError
+from featstore.plots.canvas import (
+    BLUE,
+    INK,
+    ORANGE,
+    axes,
+    grid,
+    name_rows,
+    percent,
+    text_width,
+    title,
+)
+from featstore.split_shift import Shift
+
+
+def shift(result: Shift, *, limit: int = 20, ax: Axes | None = None) -> Axes:
+    """Draw the classes whose shares differ most between two sets of rows.
+
+    Parameters
+    ----------
+    result
+        What `featstore.shift` returned.
+    limit
+        Classes, at most.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are no labels.
+    """
+    if result.labels is None:
+        raise InvalidInputError(f"{result.a} and {result.b} have no labels to draw")
+    frame = result.labels.classes
+    gap = (frame["share_b"] - frame["share_a"]).to_numpy()
+    frame = frame.iloc[np.argsort(-np.abs(gap), kind="stable")[:limit]]
+    names = frame["class"].tolist()
+    ax = axes(ax, width=3.6 + text_width(names), height=1.4 + 0.26 * max(len(names), 2))
+    grid(ax, "x")
+    places = np.arange(len(names))
+    ax.hlines(places, frame["share_a"], frame["share_b"], color=INK, linewidth=1.2)
+    ax.plot(frame["share_a"], places, "o", color=BLUE, markersize=6, label=result.a)
+    ax.plot(frame["share_b"], places, "s", color=ORANGE, markersize=6, label=result.b)
+    name_rows(ax, names)
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_formatter(percent())
+    ax.set_xlabel("share of the rows")
+    ax.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
+    accuracy = float(result.measures.set_index("measure")["value"]["accuracy"])
+    title(ax, f"a probe tells the two apart with {accuracy:.1%}")
+    return ax
