@@ -12,9 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from featstore import analysis, plots
+from featstore.duplicate_search import Duplicates
 from featstore.errors import InvalidInputError
 from featstore.plots.canvas import INK
 from featstore.predictions import Predictions
+from featstore.split_shift import Shift
 from featstore.taxonomy import Taxonomy
 
 
@@ -81,7 +83,38 @@ def few_shot():
     return plots.few_shot(pd.DataFrame(rows, columns=columns))
 
 
+def duplicates():
+    rng = np.random.default_rng(0)
+    nearest = 1 - 0.2 * rng.weibull(6, 300)
+    nearest[:20] = 0.999
+    pairs = pd.DataFrame({"id": [str(row) for row in range(20)]})
+    frame = pd.DataFrame({"id": np.arange(300).astype(str), "similarity": nearest})
+    within = (1 - 0.2 * rng.weibull(6, 500)).astype(np.float32)
+    found = Duplicates("train", "test", pairs, frame, within, 0.95, 0.97, 500, 300, 0)
+    return plots.duplicates(found)
+
+
+def class_shift():
+    rng = np.random.default_rng(0)
+    names = tuple(f"a species with a long name {code}" for code in range(12))
+    labels = analysis.label_shift(rng.integers(12, size=900), rng.integers(9, size=400), names)
+    measures = pd.DataFrame({"measure": ["accuracy"], "value": [0.56]})
+    return plots.shift(Shift("train", "test", 900, 400, measures, labels))
+
+
+def reliability():
+    predictions = run(6, per_class=40)
+    cooled = analysis.with_temperature(predictions, 2.0)
+    curves = {"stored": predictions, "scaled": cooled}
+    frames = [analysis.reliability(p).assign(scores=name) for name, p in curves.items()]
+    return plots.reliability(pd.concat(frames))
+
+
 FIGURES = {
+    "duplicates": duplicates,
+    "class shift": class_shift,
+    "reliability": reliability,
+    "label noise": lambda: plots.label_noise(analysis.label_noise(run(12, strength=3))),
     "leaderboard": leaderboard,
     "granularity": granularity,
     "granularity gap": granularity_gap,
