@@ -86,7 +86,9 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.duplicates(found).figure
+        figure: Any = plots.duplicates(
+            found.similarities, threshold=found.threshold, suggested=found.suggested
+        ).figure
         plot.write_text(plots.to_svg(figure), encoding="utf-8")
     if as_json:
         echo_json(
@@ -119,11 +121,8 @@ def _show(found: Duplicates, limit: int) -> None:
         f"a near-duplicate in {found.reference} ({found.n_reference} rows) at a cosine of "
         f"{found.threshold:g} or more"
     )
-    sets = {f"within {found.reference}": found.within}
-    if found.searched != found.reference:
-        nearest = found.nearest["similarity"].to_numpy()
-        sets[f"{found.searched} to {found.reference}"] = nearest
-    rows = [(name, *np.quantile(values, _QUANTILES)) for name, values in sets.items()]
+    groups = found.similarities.groupby("rows", sort=False)["similarity"]
+    rows = [(name, *np.quantile(values, _QUANTILES)) for name, values in groups]
     columns = ["cosine to the nearest", "median", "95 %", "99 %", "largest"]
     echo_table(pd.DataFrame(rows, columns=columns))
     if math.isfinite(found.suggested):

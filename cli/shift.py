@@ -69,6 +69,7 @@ def command(
     featstore shift birds.zarr -f resnet50
     featstore shift birds.zarr -f resnet50 --from test --other wild.zarr --to all
     """
+    from featstore.errors import InvalidInputError
     from featstore.split_shift import shift
 
     result = shift(
@@ -86,7 +87,11 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.shift(result).figure
+        if result.labels is None:
+            raise InvalidInputError(
+                f"{result.a} and {result.b} have no labels to draw; leave --plot"
+            )
+        figure: Any = plots.shift(result.labels, a=result.a, b=result.b).figure
         plot.write_text(plots.to_svg(figure), encoding="utf-8")
     if as_json:
         document: dict[str, Any] = {"a": result.a, "b": result.b}

@@ -64,6 +64,15 @@ class Duplicates:
         """Share of the rows searched for that have a duplicate."""
         return len(self.ids) / self.n_searched
 
+    @property
+    def similarities(self) -> pd.DataFrame:
+        """Columns rows and similarity: within the reference and, last, of the rows searched for."""
+        frames = [pd.DataFrame({"similarity": self.within}).assign(rows=f"within {self.reference}")]
+        if self.searched != self.reference:
+            name = f"{self.searched} to {self.reference}"
+            frames.append(self.nearest[["similarity"]].assign(rows=name))
+        return pd.concat(frames, ignore_index=True)[["rows", "similarity"]]
+
     def effect(self, run: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Metrics of a run with and without the rows that have duplicates.
 

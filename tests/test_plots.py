@@ -12,11 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from featstore import analysis, plots
-from featstore.duplicate_search import Duplicates
 from featstore.errors import InvalidInputError
 from featstore.plots.canvas import INK
 from featstore.predictions import Predictions
-from featstore.split_shift import Shift
 from featstore.taxonomy import Taxonomy
 
 
@@ -85,21 +83,18 @@ def few_shot():
 
 def duplicates():
     rng = np.random.default_rng(0)
-    nearest = 1 - 0.2 * rng.weibull(6, 300)
-    nearest[:20] = 0.999
-    pairs = pd.DataFrame({"id": [str(row) for row in range(20)]})
-    frame = pd.DataFrame({"id": np.arange(300).astype(str), "similarity": nearest})
-    within = (1 - 0.2 * rng.weibull(6, 500)).astype(np.float32)
-    found = Duplicates("train", "test", pairs, frame, within, 0.95, 0.97, 500, 300, 0)
-    return plots.duplicates(found)
+    nearest = 1 - 0.2 * rng.weibull(6, (2, 300))
+    nearest[1, :20] = 0.999
+    names = np.repeat(["within train", "test to train"], 300)
+    frame = pd.DataFrame({"rows": names, "similarity": nearest.ravel()})
+    return plots.duplicates(frame, threshold=0.95, suggested=0.97)
 
 
 def class_shift():
     rng = np.random.default_rng(0)
     names = tuple(f"a species with a long name {code}" for code in range(12))
     labels = analysis.label_shift(rng.integers(12, size=900), rng.integers(9, size=400), names)
-    measures = pd.DataFrame({"measure": ["accuracy"], "value": [0.56]})
-    return plots.shift(Shift("train", "test", 900, 400, measures, labels))
+    return plots.shift(labels, a="train", b="test")
 
 
 def reliability():

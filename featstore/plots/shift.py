@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from featstore.errors import InvalidInputError
+from featstore.analysis.label_shift import LabelShift
 from featstore.plots.canvas import (
     BLUE,
     INK,
@@ -17,29 +17,25 @@ from featstore.plots.canvas import (
     text_width,
     title,
 )
-from featstore.split_shift import Shift
 
 
-def shift(result: Shift, *, limit: int = 20, ax: Axes | None = None) -> Axes:
+def shift(
+    labels: LabelShift, *, a: str = "a", b: str = "b", limit: int = 20, ax: Axes | None = None
+) -> Axes:
     """Draw the classes whose shares differ most between two sets of rows.
 
     Parameters
     ----------
-    result
-        What `featstore.shift` returned.
+    labels
+        What `featstore.analysis.label_shift` returned, or `Shift.labels`.
+    a, b
+        What the sets are called.
     limit
         Classes, at most.
     ax
         Axes to draw on; a new figure by default.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are no labels.
     """
-    if result.labels is None:
-        raise InvalidInputError(f"{result.a} and {result.b} have no labels to draw")
-    frame = result.labels.classes
+    frame = labels.classes
     gap = (frame["share_b"] - frame["share_a"]).to_numpy()
     frame = frame.iloc[np.argsort(-np.abs(gap), kind="stable")[:limit]]
     names = frame["class"].tolist()
@@ -47,13 +43,13 @@ def shift(result: Shift, *, limit: int = 20, ax: Axes | None = None) -> Axes:
     grid(ax, "x")
     places = np.arange(len(names))
     ax.hlines(places, frame["share_a"], frame["share_b"], color=INK, linewidth=1.2)
-    ax.plot(frame["share_a"], places, "o", color=BLUE, markersize=6, label=result.a)
-    ax.plot(frame["share_b"], places, "s", color=ORANGE, markersize=6, label=result.b)
+    ax.plot(frame["share_a"], places, "o", color=BLUE, markersize=6, label=a)
+    ax.plot(frame["share_b"], places, "s", color=ORANGE, markersize=6, label=b)
     name_rows(ax, names)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(percent())
     ax.set_xlabel("share of the rows")
     ax.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
-    accuracy = float(result.measures.set_index("measure")["value"]["accuracy"])
-    title(ax, f"a probe tells the two apart with {accuracy:.1%}")
+    largest = float(np.abs(gap).max())
+    title(ax, f"largest difference of a share: {largest:.1%}")
     return ax
