@@ -129,8 +129,9 @@ def _show(found: Duplicates, limit: int) -> None:
         click.echo(f"suggested threshold: {found.suggested:.4f}")
     if len(found.pairs):
         echo_table(found.pairs, title="pairs", limit=limit)
-    if "agree" in found.pairs and (found.pairs["agree"] == False).any():  # noqa: E712 - may be None
-        n = int((found.pairs["agree"] == False).sum())  # noqa: E712
-        echo_note(f"{n} pairs have different labels")
+    if "agree" in found.pairs:
+        n = sum(agree is False for agree in found.pairs["agree"])
+        if n:
+            echo_note(f"{n} pairs have different labels")
     if found.capped:
         echo_note(f"{found.capped} rows have more duplicates than are listed")

@@ -89,7 +89,7 @@ def command(
 
         if result.labels is None:
             raise InvalidInputError(
-                f"{result.a} and {result.b} have no labels to draw; leave --plot"
+                f"{result.a} and {result.b} have no labels to draw; leave --plot out"
             )
         figure: Any = plots.shift(result.labels, a=result.a, b=result.b).figure
         plot.write_text(plots.to_svg(figure), encoding="utf-8")

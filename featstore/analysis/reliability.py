@@ -145,8 +145,8 @@ def bins_of(confidence: NDArray[np.floating], *, n_bins: int, binning: Binning) 
         width: NDArray[np.intp] = np.clip(places - 1, 0, n_bins - 1)
         return width
     _, member, counts = np.unique(confidence, return_inverse=True, return_counts=True)
-    first = np.cumsum(counts) - counts  # rank of the first of equal ones
-    mass: NDArray[np.intp] = (first * n_bins // len(confidence))[member]
+    twice_middle = 2 * np.cumsum(counts) - counts - 1  # rank in the middle of equal ones
+    mass: NDArray[np.intp] = (twice_middle * n_bins // (2 * len(confidence)))[member]
     return mass
 
 

@@ -118,7 +118,7 @@ def test_edges_and_ties_of_bins():
     tenths = (np.arange(11) / 10).astype(np.float32)
     assert bins_of(tenths, n_bins=10, binning="width").tolist() == [0, *range(10)]
     ties = np.array([0.5] * 7 + [0.9] * 3)
-    assert bins_of(ties, n_bins=5, binning="mass").tolist() == [0] * 7 + [3] * 3
+    assert bins_of(ties, n_bins=5, binning="mass").tolist() == [1] * 7 + [4] * 3
 
 
 def test_temperature_is_the_minimum_of_the_likelihood(sharp, blurred):
