@@ -65,7 +65,7 @@ def leak_effect(
         )
     if predictions.multilabel:
         names: tuple[str, ...] = ("mAP", "micro_mAP")
-        statistic, chosen = multi_label(predictions, names), slice(None)
+        statistic, chosen = multi_label(predictions, names), [0, 1]
     else:
         known, statistic = single_label(predictions)
         names = ("top1", "mean_per_class")

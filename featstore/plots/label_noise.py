@@ -19,6 +19,17 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
         Pairs, at most.
     ax
         Axes to draw on; a new figure by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featstore.predictions import Predictions
+    >>> from featstore.analysis import label_noise as find
+    >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.95, 0.05]], np.float32)
+    >>> run = Predictions(np.array(list("abcd")), ("cat", "dog"), np.array([0, 0, 1, 1]),
+    ...                   scores, np.array([True, True]))
+    >>> label_noise(find(run)).get_title(loc="left")
+    'estimated share of wrong labels: 25.0%'
     """
     pairs = noise.joint.pairs().head(limit)
     names = [

@@ -34,6 +34,13 @@ def shift(
         Classes, at most.
     ax
         Axes to draw on; a new figure by default.
+
+    Examples
+    --------
+    >>> from featstore.analysis import label_shift
+    >>> labels = label_shift(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), ("cat", "dog"))
+    >>> shift(labels).get_title(loc="left")
+    'largest difference of a share: 25.0%'
     """
     frame = labels.classes
     gap = (frame["share_b"] - frame["share_a"]).to_numpy()
