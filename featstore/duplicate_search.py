@@ -76,7 +76,8 @@ class Duplicates:
     def effect(self, run: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Metrics of a run with and without the rows that have duplicates.
 
-        See `featstore.analysis.leak_effect`.
+        See `featstore.analysis.leak_effect`.  Duplicates are of the whole reference split, also
+        where the run was trained on a subset of it.
 
         Raises
         ------

@@ -151,22 +151,25 @@ def classwise_ece(
 
 def brier_of_rows(predictions: Predictions) -> NDArray[np.float64]:
     """Brier score of each row, shape (n,): summed over classes, or averaged over labels."""
-    scores = predictions.scores.astype(np.float64)
+    scores = predictions.scores
+    squares = np.einsum("nc,nc->n", scores, scores, dtype=np.float64)
+    # Σ (p - y)² = Σ p² - 2 Σ p y + Σ y
     if predictions.multilabel:
-        return np.asarray(((scores - predictions.truth) ** 2).mean(axis=1))
+        own = np.einsum("nc,nc->n", scores, predictions.truth, dtype=np.float64)
+        return np.asarray((squares - 2 * own + predictions.truth.sum(axis=1)) / scores.shape[1])
     own = np.take_along_axis(scores, predictions.truth[:, None].astype(np.intp), axis=1)[:, 0]
-    # Σ (p - y)² = Σ p² - 2 p_true + 1
-    return np.asarray(np.einsum("nc,nc->n", scores, scores) - 2 * own + 1)
+    return np.asarray(squares - 2 * own.astype(np.float64) + 1)
 
 
 def nll_of_rows(predictions: Predictions) -> NDArray[np.float64]:
     """Negative log-likelihood of each row, shape (n,); averaged over labels, if there are many."""
-    scores = predictions.scores.astype(np.float64)
+    scores = predictions.scores
     if predictions.multilabel:
         of_truth = np.where(predictions.truth, scores, 1 - scores)
-        return np.asarray(-np.log(np.maximum(of_truth, SMALLEST)).mean(axis=1))
+        logs = np.log(np.maximum(of_truth, SMALLEST))
+        return np.asarray(-logs.mean(axis=1, dtype=np.float64))
     own = np.take_along_axis(scores, predictions.truth[:, None].astype(np.intp), axis=1)[:, 0]
-    return np.asarray(-np.log(np.maximum(own, SMALLEST)))
+    return np.asarray(-np.log(np.maximum(own.astype(np.float64), SMALLEST)))
 
 
 _BINNINGS: tuple[Binning, ...] = ("width", "mass")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, logit, softmax
 
 from featstore.analysis.reliability import check_probabilities
 from featstore.errors import InvalidInputError
@@ -17,6 +17,7 @@ from featstore.predictions import Predictions
 
 #: Temperatures looked at: a likelihood that still grows at one of them ends there.
 RANGE = (0.01, 100.0)
+_BLOCK_VALUES = 1 << 22
 
 
 def fit_temperature(predictions: Predictions) -> float:
@@ -97,36 +98,47 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
     check_probabilities(predictions)
     if not 0 < temperature < math.inf:
         raise InvalidInputError(f"a temperature is positive and finite, got {temperature:g}")
-    if predictions.multilabel:
-        scores = expit(logit(predictions.scores.astype(np.float64)) / temperature)
-    else:
-        scores = softmax(_logs(predictions.scores) / temperature, axis=1)
-    return dataclasses.replace(predictions, scores=scores.astype(np.float32))
+    scores = np.empty_like(predictions.scores)
+    for rows in _blocks(predictions):
+        if predictions.multilabel:
+            scores[rows] = expit(_logits(predictions.scores[rows]) / temperature)
+        else:
+            scores[rows] = softmax(_logs(predictions.scores[rows]) / temperature, axis=1)
+    return dataclasses.replace(predictions, scores=scores)
 
 
 def _class_slope(predictions: Predictions) -> Callable[[float], float]:
-    logs = _logs(predictions.scores)
-    own = np.take_along_axis(logs, predictions.truth[:, None].astype(np.intp), axis=1)[:, 0]
-    kept = np.isfinite(own)
+    """Derivative of the summed loss by the sharpness, where each row has one class."""
+    scores, truth = predictions.scores, predictions.truth[:, None].astype(np.intp)
+    kept = np.take_along_axis(scores, truth, axis=1)[:, 0] > 0
     _check_left(kept)
-    logs, own = logs[kept], own[kept]
-    finite = np.where(np.isfinite(logs), logs, 0)
 
     def slope(sharpness: float) -> float:
-        p = np.exp(log_softmax(sharpness * logs, axis=1))
-        return float(np.mean(np.einsum("nc,nc->n", p, finite) - own))
+        total = 0.0
+        for rows in _blocks(predictions):
+            logs = _logs(scores[rows][kept[rows]])
+            own = np.take_along_axis(logs, truth[rows][kept[rows]], axis=1)
+            p = softmax(sharpness * logs, axis=1)
+            logs[p == 0] = 0  # 0 · log 0 = 0
+            total += float((p * logs).sum() - own.sum())
+        return total
 
     return slope
 
 
 def _decision_slope(predictions: Predictions) -> Callable[[float], float]:
-    logits = logit(predictions.scores.astype(np.float64))
-    kept = np.isfinite(logits)
-    _check_left(kept)
-    kept_logits, true = logits[kept], predictions.truth[kept]
+    """The same where each label is a decision of its own."""
+    scores, truth = predictions.scores, predictions.truth
+    _check_left((scores > 0) & (scores < 1))
 
     def slope(sharpness: float) -> float:
-        return float(np.mean((expit(sharpness * kept_logits) - true) * kept_logits))
+        total = 0.0
+        for rows in _blocks(predictions):
+            logits = _logits(scores[rows])
+            kept = np.isfinite(logits)
+            some = logits[kept]
+            total += float(((expit(sharpness * some) - truth[rows][kept]) * some).sum())
+        return total
 
     return slope
 
@@ -138,7 +150,18 @@ def _check_left(kept: NDArray[np.bool_]) -> None:
         )
 
 
+def _blocks(predictions: Predictions) -> Iterator[slice]:
+    """Rows whose scores, in float64, are held at a time."""
+    size = max(1, _BLOCK_VALUES // max(predictions.n_classes, 1))
+    for start in range(0, len(predictions), size):
+        yield slice(start, start + size)
+
+
 def _logs(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Log-probabilities; minus infinity for probability 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(scores.astype(np.float64)))
+
+
+def _logits(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(logit(scores.astype(np.float64)))
