@@ -108,7 +108,7 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
 
 
 def _class_slope(predictions: Predictions) -> Callable[[float], float]:
-    """Derivative of the summed loss by the sharpness, where each row has one class."""
+    """Return the derivative of the summed loss by the sharpness, for one class per row."""
     scores, truth = predictions.scores, predictions.truth[:, None].astype(np.intp)
     kept = np.take_along_axis(scores, truth, axis=1)[:, 0] > 0
     _check_left(kept)
@@ -127,7 +127,7 @@ def _class_slope(predictions: Predictions) -> Callable[[float], float]:
 
 
 def _decision_slope(predictions: Predictions) -> Callable[[float], float]:
-    """The same where each label is a decision of its own."""
+    """Return the same where each label is a decision of its own."""
     scores, truth = predictions.scores, predictions.truth
     _check_left((scores > 0) & (scores < 1))
 
