@@ -10,7 +10,7 @@ from digits_store import digits, make_digits_store
 from sklearn.linear_model import LogisticRegression
 
 import featstore as fs
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, SharedGroupsWarning
 from featstore.refit import Refit
 from featstore.store import FeatureStore
 
@@ -72,10 +72,9 @@ def test_a_split_that_chose_and_was_reported_on_is_not_held_out(with_val: Featur
 
 
 def test_groups_stay_together(store: FeatureStore) -> None:
-    run = fs.probe(
-        store, "pixels", target="tags", groups="digit", value=0.1, select="kfold",
-        n_boot=0, save=False,
-    )  # fmt: skip
+    options = {"target": "tags", "groups": "digit", "value": 0.1, "select": "kfold"}
+    with pytest.warns(SharedGroupsWarning):
+        run = fs.probe(store, "pixels", n_boot=0, save=False, **options)
     refit = Refit.of(store, run.config)
     assert refit.groups is not None
     assert refit.out_of_fold(folds=3).scores.shape == (1000, 3)

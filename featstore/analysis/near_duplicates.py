@@ -93,8 +93,8 @@ def near_duplicates(
     --------
     >>> X = np.random.default_rng(0).normal(size=(50, 8))
     >>> found = near_duplicates(X, X[:2] + 0.01, threshold=0.99)
-    >>> found.queries.tolist(), found.rows.tolist()
-    ([0, 1], [0, 1])
+    >>> sorted(zip(found.queries.tolist(), found.rows.tolist()))
+    [(0, 0), (1, 1)]
     """
     if not 0 < threshold <= 1:
         raise InvalidInputError(f"the threshold is a cosine in (0, 1], got {threshold:g}")

@@ -49,7 +49,7 @@ def test_pairs_within_are_there_once(pixels):
 
 def test_a_ceiling_on_memory_changes_nothing(pixels):
     free = near_duplicates(pixels[:1000], pixels[1000:], threshold=0.97)
-    tight = near_duplicates(pixels[:1000], pixels[1000:], threshold=0.97, max_memory="3MB")
+    tight = near_duplicates(pixels[:1000], pixels[1000:], threshold=0.97, max_memory="38MB")
     for name in ("queries", "rows", "similarities", "nearest", "within"):
         np.testing.assert_array_equal(getattr(free, name), getattr(tight, name))
 
