@@ -32,9 +32,7 @@ _QUANTILES = (0.5, 0.95, 0.99, 1.0)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.95,
-    show_default=True,
-    help="Least cosine of a pair.",
+    help="Least cosine of a pair [default: as the data suggest].",
 )
 @click.option("--run", "run_name", help="A stored run: its metrics with and without duplicates.")
 @click.option(
@@ -54,7 +52,7 @@ def command(
     reference: str,
     searched: str,
     target: str | None,
-    threshold: float,
+    threshold: float | None,
     run_name: str | None,
     limit: int,
     max_memory: str | None,
@@ -119,7 +117,7 @@ def _show(found: Duplicates, limit: int) -> None:
     click.echo(
         f"{len(found.ids)} of {found.n_searched} rows of {found.searched} ({found.share:.2%}) have "
         f"a near-duplicate in {found.reference} ({found.n_reference} rows) at a cosine of "
-        f"{found.threshold:g} or more"
+        f"{found.threshold:.4g} or more"
     )
     groups = found.similarities.groupby("rows", sort=False)["similarity"]
     rows = [(name, *np.quantile(values, _QUANTILES)) for name, values in groups]

@@ -98,11 +98,11 @@ def command(
         document |= {"n_a": result.n_a, "n_b": result.n_b, "measures": records(result.measures)}
         document["labels"] = None
         if result.labels is not None:
-            labels = {
+            fields = {
                 field.name: getattr(result.labels, field.name)
                 for field in dataclasses.fields(result.labels)
             }
-            document["labels"] = labels | {"classes": records(result.labels.classes)}
+            document["labels"] = fields | {"classes": records(result.labels.classes)}
         echo_json(document)
         return
     click.echo(f"a: {result.a}, {result.n_a} rows\nb: {result.b}, {result.n_b} rows")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.analysis.leak_effect import leak_effect
-from featstore.analysis.near_duplicates import THRESHOLD, near_duplicates
+from featstore.analysis.near_duplicates import near_duplicates
 from featstore.errors import InvalidInputError
 from featstore.run import ProbeRun
 from featstore.samples import Target
@@ -103,7 +104,7 @@ def duplicates(
     reference: str = "train",
     searched: str | None = "test",
     target: str | None = None,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     k: int = 20,
     device: str = "cpu",
     max_memory: int | str | None = None,
@@ -124,7 +125,7 @@ def duplicates(
     target
         Whose labels are shown beside the pairs; the first by default, if there is one.
     threshold
-        Least cosine of a pair.
+        Least cosine of a pair; by default the one suggested, or 0.95 if there is none.
     k
         Duplicates listed for one row, at most.
     device, max_memory
@@ -177,7 +178,7 @@ def duplicates(
             {"id": Y.ids.astype(object), "similarity": found.nearest.astype(np.float64)}
         ),
         within=found.within,
-        threshold=threshold,
+        threshold=found.threshold,
         suggested=found.suggested,
         n_reference=len(X),
         n_searched=len(Y),
@@ -185,9 +186,7 @@ def duplicates(
     )
 
 
-def _labels(
-    target: Target, rows: NDArray[np.intp], others: NDArray[np.intp]
-) -> dict[str, list[object]]:
+def _labels(target: Target, rows: NDArray[np.intp], others: NDArray[np.intp]) -> dict[str, Any]:
     """Labels of pairs of rows of a store, and whether they agree."""
     agree = (target.codes[rows] == target.codes[others]).reshape(len(rows), -1).all(axis=1)
     known = target.labelled[rows] & target.labelled[others]

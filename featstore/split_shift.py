@@ -150,7 +150,7 @@ def _labels(
 
 def _recoded(
     target: Target, rows: NDArray[np.intp], classes: tuple[str, ...]
-) -> NDArray[np.generic]:
+) -> NDArray[np.intp] | NDArray[np.bool_]:
     place = {name: code for code, name in enumerate(classes)}
     columns = np.array([place[name] for name in target.classes], np.intp)
     if target.kind == "single":

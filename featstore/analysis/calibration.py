@@ -119,7 +119,8 @@ def calibration_statistic(predictions: Predictions, *, n_bins: int) -> Statistic
     def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
         total = weights.sum(axis=0, dtype=np.float64)
         errors = [np.abs(gap @ weights).sum(axis=0) / per_row for gap in gaps]
-        return np.concatenate([np.stack(errors), losses @ weights]) / total
+        values: NDArray[np.float64] = np.concatenate([*errors, *losses @ weights])
+        return values.reshape(len(errors) + len(losses), -1) / total
 
     return statistic
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 
-#: Shares of the distances that the fit goes through.
-_QUARTILES = (0.25, 0.5, 0.75)
+#: Where nothing better is known.
+USUAL = 0.95
 _LEAST_ROWS = 8
 
 
 def suggested_threshold(
-    similarities: NDArray[np.floating], *, n_queries: int, false_pairs: float = 0.05
+    similarities: NDArray[np.floating], *, n_queries: int, false_pairs: float = 1.0
 ) -> float:
     r"""Cosine that different images would hardly reach, from what nearest neighbours reach.
 
-    A distance to the nearest of many rows is a minimum, and minima are Weibull-distributed:
-    :math:`\log(-\log(1 - F(d)))` is a line in :math:`\log d`.  The line is drawn through the
-    quartiles of d = 1 - cosine, which near-duplicates move little as long as they are few, and
-    followed down to where `n_queries` rows are expected to have `false_pairs` neighbours.
+    Distances d = 1 - cosine to the nearest row differ by factors between dense and sparse regions,
+    so their logarithm is taken to be normal.  Its median and its lower quartile, which copies move
+    little as long as they are few, give mean and deviation, and the threshold is where `n_queries`
+    rows are expected to have `false_pairs` neighbours by chance:
+
+    .. math:: \log d = \log d_{50} - \frac{\log d_{50} - \log d_{25}}{0.674}
+              \Phi^{-1}(1 - false / n)
 
     Parameters
     ----------
@@ -31,23 +35,18 @@ def suggested_threshold(
     n_queries
         Rows that are searched for.
     false_pairs
-        Expected number of different images above the threshold.
+        Expected number of rows above the threshold without a copy.
 
     Returns
     -------
     threshold
         In [0, 1]; NaN for fewer than 8 rows, or where a quarter of them have copies: then the
-        quartiles say nothing of different images.
+        quartile says nothing of different images.
 
     Raises
     ------
     InvalidInputError
-        If there are no queries, or `false_pairs` is not between 0 and their number.
-
-    References
-    ----------
-    Fisher & Tippett (1928), Limiting forms of the frequency distribution of the largest or smallest
-    member of a sample, Math. Proc. Cambridge Philos. Soc. 24.
+        If there are no queries, or `false_pairs` is not above 0.
 
     Examples
     --------
@@ -55,23 +54,23 @@ def suggested_threshold(
     >>> X /= np.linalg.norm(X, axis=1, keepdims=True)
     >>> nearest = (X @ X.T - 2 * np.eye(500)).max(axis=1)
     >>> threshold = suggested_threshold(nearest, n_queries=500)
-    >>> bool(nearest.max() < threshold < 1)
-    True
+    >>> bool((nearest >= threshold).sum() <= 5), bool(threshold < 0.95)
+    (True, True)
     """
-    if n_queries < 1 or not 0 < false_pairs < n_queries:
+    if n_queries < 1 or not false_pairs > 0:
         raise InvalidInputError(
-            f"{false_pairs:g} false pairs cannot be expected of {n_queries} rows: give a number "
-            "above 0 and below that of the rows"
+            f"{false_pairs:g} false pairs cannot be expected of {n_queries} rows: both are above 0"
         )
     distances = np.maximum(1 - np.asarray(similarities, np.float64), 0)
     if len(distances) < _LEAST_ROWS:
         return math.nan
-    quartiles = np.quantile(distances, _QUARTILES)
+    quartile, median = np.quantile(distances, (0.25, 0.5))
     # Copies of the same bytes have distance 0, but for float32.
-    if quartiles[0] <= 1e-5 or quartiles[0] == quartiles[2]:
+    if quartile <= 1e-5 or quartile == median:
         return math.nan
-    x = np.log(quartiles)
-    y = np.log(-np.log1p(-np.asarray(_QUARTILES)))
-    slope = (y[2] - y[0]) / (x[2] - x[0])
-    wanted = math.log(-math.log1p(-false_pairs / n_queries))
-    return float(np.clip(1 - math.exp(x[1] + (wanted - y[1]) / slope), 0, 1))
+    normal = NormalDist()
+    deviation = math.log(median / quartile) / normal.inv_cdf(0.75)
+    # Of so few rows that half would be false, the median is the limit.
+    share = min(false_pairs / n_queries, 0.5)
+    distance = median * math.exp(deviation * normal.inv_cdf(share))
+    return float(np.clip(1 - distance, 0, 1))

@@ -159,8 +159,8 @@ def _squares(Z: NDArray[np.floating]) -> NDArray[np.float64]:
     Z = np.asarray(Z, np.float64)
     Z = Z - Z.mean(axis=0)  # distances stay, and keep their digits
     norms = np.einsum("nd,nd->n", Z, Z)
-    squares = norms[:, None] + norms[None, :] - 2 * (Z @ Z.T)
-    return np.maximum(squares, 0)
+    squares: NDArray[np.float64] = np.maximum(norms[:, None] + norms - 2 * (Z @ Z.T), 0)
+    return squares
 
 
 def _median_distance(

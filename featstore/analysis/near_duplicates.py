@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,10 @@ from numpy.typing import NDArray
 
 from featstore import registry
 from featstore.analysis.block_moments import as_source
-from featstore.analysis.duplicate_threshold import suggested_threshold
+from featstore.analysis.duplicate_threshold import USUAL, suggested_threshold
 from featstore.analysis.mutual_neighbours import sample_rows
 from featstore.errors import InvalidInputError
 
-#: Cosine from which on two images count as near-duplicates, unless one says otherwise.
-THRESHOLD = 0.95
 _NEIGHBOURS = 20
 #: Rows of X that tell how near its rows are to each other.
 _SAMPLE = 4096
@@ -55,7 +54,7 @@ def near_duplicates(
     X: Any,
     Y: Any | None = None,
     *,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     k: int = _NEIGHBOURS,
     device: str = "cpu",
     max_memory: int | str | None = None,
@@ -72,7 +71,7 @@ def near_duplicates(
     Y
         Shape (m, d), e.g. test rows; None to look for pairs within X.
     threshold
-        Least cosine of a pair.
+        Least cosine of a pair; by default the `suggested_threshold`, or 0.95 if there is none.
     k
         Neighbours looked at per row: more pairs of one row are not listed.
     device, max_memory
@@ -96,7 +95,7 @@ def near_duplicates(
     >>> sorted(zip(found.queries.tolist(), found.rows.tolist()))
     [(0, 0), (1, 1)]
     """
-    if not 0 < threshold <= 1:
+    if threshold is not None and not 0 < threshold <= 1:
         raise InvalidInputError(f"the threshold is a cosine in (0, 1], got {threshold:g}")
     X = as_source(X)
     n = X.shape[0]
@@ -115,6 +114,9 @@ def near_duplicates(
     else:
         neighbours, similarities = probe.kneighbors(as_source(Y), min(k, n))
         within = _within(probe, X)
+    suggested = suggested_threshold(within, n_queries=len(similarities))
+    if threshold is None:
+        threshold = USUAL if math.isnan(suggested) else suggested
     near = similarities >= threshold
     queries, places = np.nonzero(near)
     rows = neighbours[queries, places].astype(np.intp)
@@ -130,9 +132,7 @@ def near_duplicates(
         nearest=similarities[:, 0],
         within=within,
         threshold=threshold,
-        suggested=suggested_threshold(
-            within, n_queries=len(similarities), false_pairs=min(0.05, len(similarities) / 2)
-        ),
+        suggested=suggested,
         capped=0 if complete else int(near.all(axis=1).sum()),
     )
 

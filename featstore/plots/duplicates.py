@@ -59,7 +59,7 @@ def duplicates(
         y = np.searchsorted(distances, x, side="right") / len(distances)
         ax.plot(x, y, color=colour, linewidth=1.8, label=str(name))
         if threshold is not None:
-            shares.append((name, float((part["similarity"] >= threshold).mean())))
+            shares.append((str(name), float((part["similarity"] >= threshold).mean())))
     if threshold is not None:
         mark = max(1 - threshold, _NEAREST_SHOWN)
         ax.axvline(mark, color=VERMILLION, linewidth=1, linestyle="--", label="threshold")

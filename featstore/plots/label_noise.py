@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from featstore.analysis.label_noise import LabelNoise
 from featstore.plots.canvas import BLUE, INK, axes, grid, name_rows, text_width, title
@@ -51,7 +52,7 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
         )
     name_rows(ax, names)
     ax.set_xlim(0, 1.15 * max(pairs["n"].max(), 1) if len(pairs) else 1)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("rows labelled so that confidently belong elsewhere")
     title(ax, f"estimated share of wrong labels: {noise.noise_rate:.1%}")
     return ax

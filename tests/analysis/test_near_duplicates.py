@@ -69,18 +69,27 @@ def test_the_suggestion_parts_copies_from_neighbours(pixels):
     again = near_duplicates(pixels[:1000], Y, threshold=found.suggested)
     planted = set(range(797, 837))
     assert planted <= set(again.queries)
-    assert len(set(again.queries) - planted) <= 2
+    assert len(set(again.queries) - planted) <= 5
     # Copies within the reference, too, move the quartiles little.
     leaky = near_duplicates(np.concatenate([pixels[:1000], copies]), Y)
     assert leaky.suggested == pytest.approx(found.suggested, abs=0.005)
 
 
 def test_the_suggestion_expects_its_number_of_false_pairs():
-    """Distances that are Weibull: the share below the threshold is what was asked for."""
+    """Distances that are log-normal: the share above the threshold is what was asked for."""
     rng = np.random.default_rng(0)
-    similarities = 1 - 0.2 * rng.weibull(6, 200_000)
+    similarities = 1 - 0.2 * rng.lognormal(sigma=0.3, size=200_000)
     threshold = suggested_threshold(similarities, n_queries=1000, false_pairs=5)
     assert (similarities >= threshold).mean() == pytest.approx(5 / 1000, rel=0.1)
+    assert suggested_threshold(similarities, n_queries=10, false_pairs=9) == pytest.approx(
+        np.median(similarities)
+    )
+
+
+def test_the_suggestion_is_the_default(pixels):
+    found = near_duplicates(pixels[:500], pixels[500:900])
+    assert found.threshold == found.suggested
+    assert near_duplicates(pixels[:5], pixels[5:9]).threshold == 0.95
 
 
 @pytest.mark.parametrize(
