@@ -188,7 +188,9 @@ def duplicates(
 
 def _labels(target: Target, rows: NDArray[np.intp], others: NDArray[np.intp]) -> dict[str, Any]:
     """Labels of pairs of rows of a store, and whether they agree."""
-    agree = (target.codes[rows] == target.codes[others]).reshape(len(rows), -1).all(axis=1)
+    agree = target.codes[rows] == target.codes[others]
+    if target.kind == "multi":
+        agree = agree.all(axis=1)
     known = target.labelled[rows] & target.labelled[others]
     return {
         "label": [_label(target, row) for row in rows],

@@ -120,7 +120,9 @@ def calibration_statistic(predictions: Predictions, *, n_bins: int) -> Statistic
         total = weights.sum(axis=0, dtype=np.float64)
         errors = [np.abs(gap @ weights).sum(axis=0) / per_row for gap in gaps]
         values: NDArray[np.float64] = np.concatenate([*errors, *losses @ weights])
-        return values.reshape(len(errors) + len(losses), -1) / total
+        values = values.reshape(len(errors) + len(losses), -1)
+        values /= total
+        return values
 
     return statistic
 

@@ -105,14 +105,14 @@ def near_duplicates(
             f"k = {k}"
         )
     # The search takes labels, as every probe; it does not look at them.
-    probe = registry.probe("knn")(k=1, device=device, max_memory=max_memory).fit(
-        X, np.zeros(n, np.int64)
-    )
+    k = min(k, n - 1 if Y is None else n)
+    probe = registry.probe("knn")(k=k, device=device, max_memory=max_memory)
+    probe.fit(X, np.zeros(n, np.int64))
     if Y is None:
-        neighbours, similarities = probe.kneighbors(k=min(k, n - 1))
+        neighbours, similarities = probe.kneighbors()
         within = similarities[:, 0]
     else:
-        neighbours, similarities = probe.kneighbors(as_source(Y), min(k, n))
+        neighbours, similarities = probe.kneighbors(as_source(Y))
         within = _within(probe, X)
     suggested = suggested_threshold(within, n_queries=len(similarities))
     if threshold is None:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from featstore.analysis import leak_effect, near_duplicates, suggested_threshold
 from featstore.analysis.near_duplicates import without_itself
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, MemoryCeilingError
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,16 @@ def test_pairs_within_are_there_once(pixels):
 
 
 def test_a_ceiling_on_memory_changes_nothing(pixels):
-    free = near_duplicates(pixels[:1000], pixels[1000:], threshold=0.97)
-    tight = near_duplicates(pixels[:1000], pixels[1000:], threshold=0.97, max_memory="38MB")
+    """Without room for a copy of X, whose rows are read tile by tile instead."""
+    rng = np.random.default_rng(0)
+    X = np.tile(pixels, (12, 1)) + rng.normal(size=(12 * len(pixels), 64)).astype(np.float32)
+    free = near_duplicates(X, pixels[:300], threshold=0.99)
+    tight = near_duplicates(X, pixels[:300], threshold=0.99, max_memory="47MB")
+    assert 47e6 < 44e6 + X.nbytes
     for name in ("queries", "rows", "similarities", "nearest", "within"):
         np.testing.assert_array_equal(getattr(free, name), getattr(tight, name))
+    with pytest.raises(MemoryCeilingError, match=r"max_memory is 1\.0 MB"):
+        near_duplicates(X, pixels[:300], max_memory="1MB")
 
 
 def test_copies_beyond_k_are_said_to_be_there(pixels):
