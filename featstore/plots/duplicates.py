@@ -63,8 +63,8 @@ def duplicates(
     if threshold is not None:
         mark = max(1 - threshold, _NEAREST_SHOWN)
         ax.axvline(mark, color=VERMILLION, linewidth=1, linestyle="--", label="threshold")
-        title(ax, f"{shares[-1][0]}: {shares[-1][1]:.1%} of rows at {threshold:g} or more")
-    if suggested is not None and np.isfinite(suggested):
+        title(ax, f"{shares[-1][0]}: {shares[-1][1]:.1%} of rows at {threshold:.3g} or more")
+    if suggested is not None and np.isfinite(suggested) and suggested != threshold:
         mark = max(1 - suggested, _NEAREST_SHOWN)
         ax.axvline(mark, color=INK, linewidth=1, linestyle=":", label="suggested")
     ax.set_xscale("log")

@@ -53,6 +53,6 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
     name_rows(ax, names)
     ax.set_xlim(0, 1.15 * max(pairs["n"].max(), 1) if len(pairs) else 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("rows labelled so that confidently belong elsewhere")
+    ax.set_xlabel("rows that confidently belong elsewhere")
     title(ax, f"estimated share of wrong labels: {noise.noise_rate:.1%}")
     return ax
