@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from featstore import plots
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.analysis.label_noise import LabelNoise
     from featstore.class_draws import ClassDraws
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.differences import StoreDifference, diff
+    from featstore.duplicate_search import Duplicates, duplicates
     from featstore.episode_draws import EpisodeDraws
     from featstore.episode_evaluation import episodes
     from featstore.errors import FeatstoreError
@@ -43,14 +45,17 @@ if TYPE_CHECKING:
     from featstore.importation import Importation, import_features
     from featstore.imports import ForeignFeatures
     from featstore.merging import Merge, merge
+    from featstore.mislabelled import label_noise
     from featstore.predictions import Predictions
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
+    from featstore.run_calibration import Calibration, calibration
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
     from featstore.size_draws import SizeDraws
+    from featstore.split_shift import Shift, shift
     from featstore.store import FeatureStore
     from featstore.subset import Subset
     from featstore.subset_drawing import draw_subsets
@@ -61,9 +66,11 @@ if TYPE_CHECKING:
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "Calibration": "run_calibration",
     "ClassDraws": "class_draws",
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
+    "Duplicates": "duplicate_search",
     "EpisodeDraws": "episode_draws",
     "Exported": "exports",
     "Extraction": "extraction",
@@ -80,11 +87,13 @@ _HOMES = {
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
     "Importation": "importation",
+    "LabelNoise": "analysis.label_noise",
     "Merge": "merging",
     "Predictions": "predictions",
     "ProbeRun": "run",
     "Quantity": "quantity_result",
     "Samples": "samples",
+    "Shift": "split_shift",
     "ShotDraws": "shot_draws",
     "SizeDraws": "size_draws",
     "StoreDifference": "differences",
@@ -92,10 +101,12 @@ _HOMES = {
     "Target": "samples",
     "Taxonomy": "taxonomy",
     "Transform": "transform",
+    "calibration": "run_calibration",
     "compact": "compaction",
     "compare": "run",
     "diff": "differences",
     "draw_subsets": "subset_drawing",
+    "duplicates": "duplicate_search",
     "episodes": "episode_evaluation",
     "export": "exports",
     "extract": "extraction",
@@ -103,12 +114,14 @@ _HOMES = {
     "fusion": "fusion_evaluation",
     "granularity_gap": "run",
     "import_features": "importation",
+    "label_noise": "mislabelled",
     "load_tensor": "tensors",
     "merge": "merging",
     "probe": "evaluate",
     "quantity": "quantity_evaluation",
     "repair": "verification",
     "report": "html_report",
+    "shift": "split_shift",
     "similarity": "feature_similarity",
     "tensor_batches": "tensors",
     "to_dask": "handover",
@@ -118,9 +131,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Calibration",
     "ClassDraws",
     "Compaction",
     "Comparison",
+    "Duplicates",
     "EpisodeDraws",
     "Exported",
     "Extraction",
@@ -137,11 +152,13 @@ __all__ = [
     "ImageFolder",
     "ImageTable",
     "Importation",
+    "LabelNoise",
     "Merge",
     "Predictions",
     "ProbeRun",
     "Quantity",
     "Samples",
+    "Shift",
     "ShotDraws",
     "SizeDraws",
     "StoreDifference",
@@ -150,10 +167,12 @@ __all__ = [
     "Taxonomy",
     "Transform",
     "__version__",
+    "calibration",
     "compact",
     "compare",
     "diff",
     "draw_subsets",
+    "duplicates",
     "episodes",
     "export",
     "extract",
@@ -161,6 +180,7 @@ __all__ = [
     "fusion",
     "granularity_gap",
     "import_features",
+    "label_noise",
     "load_tensor",
     "merge",
     "open",
@@ -169,6 +189,7 @@ __all__ = [
     "quantity",
     "repair",
     "report",
+    "shift",
     "similarity",
     "tensor_batches",
     "to_dask",

@@ -178,6 +178,20 @@ class ProbeRun:
 
         return coarsen(self.predictions, _taxonomy(taxonomy), level, rule=rule, of=of)
 
+    def calibration(self, *, n_bins: int = 15, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """How far its probabilities are from frequencies; see `featstore.analysis.calibration`."""
+        from featstore.analysis.calibration import calibration
+
+        return calibration(self.predictions, n_bins=n_bins, n_boot=n_boot, seed=seed)
+
+    def reliability(
+        self, *, n_bins: int = 15, binning: Literal["width", "mass"] = "width"
+    ) -> pd.DataFrame:
+        """Accuracy by confidence; see `featstore.analysis.reliability`."""
+        from featstore.analysis.reliability import reliability
+
+        return reliability(self.predictions, n_bins=n_bins, binning=binning)
+
     def __repr__(self) -> str:
         first = self.metrics.iloc[0]
         return (

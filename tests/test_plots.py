@@ -81,7 +81,35 @@ def few_shot():
     return plots.few_shot(pd.DataFrame(rows, columns=columns))
 
 
+def duplicates():
+    rng = np.random.default_rng(0)
+    nearest = 1 - 0.2 * rng.weibull(6, (2, 300))
+    nearest[1, :20] = 0.999
+    names = np.repeat(["within train", "test to train"], 300)
+    frame = pd.DataFrame({"rows": names, "similarity": nearest.ravel()})
+    return plots.duplicates(frame, threshold=0.95, suggested=0.97)
+
+
+def class_shift():
+    rng = np.random.default_rng(0)
+    names = tuple(f"a species with a long name {code}" for code in range(12))
+    labels = analysis.label_shift(rng.integers(12, size=900), rng.integers(9, size=400), names)
+    return plots.shift(labels, a="train", b="test")
+
+
+def reliability():
+    predictions = run(6, per_class=40)
+    cooled = analysis.with_temperature(predictions, 2.0)
+    curves = {"stored": predictions, "scaled": cooled}
+    frames = [analysis.reliability(p).assign(scores=name) for name, p in curves.items()]
+    return plots.reliability(pd.concat(frames))
+
+
 FIGURES = {
+    "duplicates": duplicates,
+    "class shift": class_shift,
+    "reliability": reliability,
+    "label noise": lambda: plots.label_noise(analysis.label_noise(run(12, strength=3))),
     "leaderboard": leaderboard,
     "granularity": granularity,
     "granularity gap": granularity_gap,

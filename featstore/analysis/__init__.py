@@ -1,46 +1,83 @@
-"""Analyses: predictions or features in, data frames out; no probe is fitted."""
+"""Analyses: predictions or features in, data frames out.
+
+No probe is fitted to labels; `classifier_two_sample` fits one to tell two samples apart.
+"""
 
 from __future__ import annotations
 
+from featstore.analysis.calibration import calibration, classwise_ece
 from featstore.analysis.cca import pwcca, svcca
 from featstore.analysis.cka import linear_cka, minibatch_cka
 from featstore.analysis.coarsening import coarsen
 from featstore.analysis.compare import Comparison, compare
+from featstore.analysis.confident_joint import ConfidentJoint
 from featstore.analysis.confusion import confusion
 from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.doubling import doubling
+from featstore.analysis.duplicate_threshold import suggested_threshold
+from featstore.analysis.frechet import frechet_distance, random_frechet
 from featstore.analysis.granularity import granularity
 from featstore.analysis.granularity_gap import GranularityGap, granularity_gap
+from featstore.analysis.label_noise import LabelNoise, label_noise
+from featstore.analysis.label_shift import LabelShift, label_shift
 from featstore.analysis.labels_needed import LabelsNeeded, labels_needed
+from featstore.analysis.leak_effect import leak_effect
 from featstore.analysis.linear_map import linear_map_r2
+from featstore.analysis.mmd import MMD, mmd
 from featstore.analysis.mutual_neighbours import mutual_knn
+from featstore.analysis.near_duplicates import NearDuplicates, near_duplicates
 from featstore.analysis.per_class import per_class
+from featstore.analysis.reliability import reliability
 from featstore.analysis.severity import severity
+from featstore.analysis.shift import shift
 from featstore.analysis.similarity import SimilaritySettings, similarity
+from featstore.analysis.temperature import fit_temperature, with_temperature
 from featstore.analysis.trained_coarse import trained_coarse
+from featstore.analysis.two_sample import TwoSample, classifier_two_sample
 
 __all__ = [
+    "MMD",
     "Comparison",
+    "ConfidentJoint",
     "Crossing",
     "GranularityGap",
+    "LabelNoise",
+    "LabelShift",
     "LabelsNeeded",
+    "NearDuplicates",
     "SimilaritySettings",
+    "TwoSample",
+    "calibration",
+    "classifier_two_sample",
+    "classwise_ece",
     "coarsen",
     "compare",
     "confusion",
     "crossing",
     "doubling",
+    "fit_temperature",
+    "frechet_distance",
     "granularity",
     "granularity_gap",
+    "label_noise",
+    "label_shift",
     "labels_needed",
+    "leak_effect",
     "linear_cka",
     "linear_map_r2",
     "minibatch_cka",
+    "mmd",
     "mutual_knn",
+    "near_duplicates",
     "per_class",
     "pwcca",
+    "random_frechet",
+    "reliability",
     "severity",
+    "shift",
     "similarity",
+    "suggested_threshold",
     "svcca",
     "trained_coarse",
+    "with_temperature",
 ]

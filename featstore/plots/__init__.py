@@ -7,27 +7,35 @@ Every function draws on `ax`, or on a new figure of a fitting size, and returns 
 from __future__ import annotations
 
 from featstore.plots.confusion import confusion
+from featstore.plots.duplicates import duplicates
 from featstore.plots.few_shot import few_shot
 from featstore.plots.gain_curve import gain_curve
 from featstore.plots.granularity import granularity
 from featstore.plots.granularity_gap import granularity_gap
+from featstore.plots.label_noise import label_noise
 from featstore.plots.leaderboard import leaderboard
 from featstore.plots.per_class import per_class
 from featstore.plots.quantity import quantity
+from featstore.plots.reliability import reliability
 from featstore.plots.selection_curve import selection_curve
+from featstore.plots.shift import shift
 from featstore.plots.similarity import similarity
 from featstore.plots.svg import to_svg
 
 __all__ = [
     "confusion",
+    "duplicates",
     "few_shot",
     "gain_curve",
     "granularity",
     "granularity_gap",
+    "label_noise",
     "leaderboard",
     "per_class",
     "quantity",
+    "reliability",
     "selection_curve",
+    "shift",
     "similarity",
     "to_svg",
 ]

@@ -1,0 +1,58 @@
+"""Label noise: which labels are confidently something else."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from featstore.analysis.label_noise import LabelNoise
+from featstore.plots.canvas import BLUE, INK, axes, grid, name_rows, text_width, title
+
+
+def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -> Axes:
+    """Draw the pairs of a label and a confident prediction with the most rows.
+
+    Parameters
+    ----------
+    noise
+        What `featstore.label_noise` returned.
+    limit
+        Pairs, at most.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featstore.predictions import Predictions
+    >>> from featstore.analysis import label_noise as find
+    >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.95, 0.05]], np.float32)
+    >>> run = Predictions(np.array(list("abcd")), ("cat", "dog"), np.array([0, 0, 1, 1]),
+    ...                   scores, np.array([True, True]))
+    >>> label_noise(find(run)).get_title(loc="left")
+    'estimated share of wrong labels: 25.0%'
+    """
+    pairs = noise.joint.pairs().head(limit)
+    names = [
+        f"{label} → {to}" for label, to in zip(pairs["label"], pairs["suggested"], strict=True)
+    ]
+    height = 1.1 + 0.26 * max(len(names), 2)
+    ax = axes(ax, width=3.4 + text_width(names), height=height)
+    grid(ax, "x")
+    ax.barh(range(len(names)), pairs["n"], color=BLUE, height=0.7)
+    for place, n in enumerate(pairs["n"]):
+        ax.annotate(
+            f"{n}",
+            (n, place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=INK,
+        )
+    name_rows(ax, names)
+    ax.set_xlim(0, 1.15 * max(pairs["n"].max(), 1) if len(pairs) else 1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("rows that confidently belong elsewhere")
+    title(ax, f"estimated share of wrong labels: {noise.noise_rate:.1%}")
+    return ax
