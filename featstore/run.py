@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.columns import read_columns, write_column
+from featstore.decisions import Decisions, Outcomes
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.run_config import RunConfig
@@ -21,10 +22,12 @@ from featstore.scaling import BlockScaling
 from featstore.scratch_store import scratch_store
 from featstore.strings import pack, unpack
 from featstore.thresholds import Thresholds
+from featstore.validation import check_scores
 
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.class_groups import ClassGroups
     from featstore.ranking import Interpolation
     from featstore.taxonomy import Taxonomy
 
@@ -165,6 +168,38 @@ class ProbeRun:
 
         return severity(self.predictions, _taxonomy(taxonomy), of=of, n_boot=n_boot, seed=seed)
 
+    def class_averages(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        level: str,
+        *,
+        of: str | None = None,
+        n_boot: int = 1000,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Means over the classes below each class of a level; see `analysis.class_averages`."""
+        from featstore.analysis.class_averages import class_averages
+        from featstore.class_groups import ClassGroups
+
+        classes = self.predictions.classes
+        groups = ClassGroups.from_taxonomy(_taxonomy(taxonomy), level, classes, of=of)
+        return class_averages({self.name: self.predictions}, groups, n_boot=n_boot, seed=seed)
+
+    def kin_confusion(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        *,
+        level: str | None = None,
+        groups: ClassGroups | None = None,
+        of: str | None = None,
+    ) -> pd.DataFrame:
+        """Mistakes among siblings and strangers; see `featstore.analysis.kin_confusion`."""
+        from featstore.analysis.kin_confusion import kin_confusion
+
+        return kin_confusion(
+            self.predictions, _taxonomy(taxonomy), level=level, groups=groups, of=of
+        )
+
     def coarsen(
         self,
         taxonomy: Taxonomy | str | Path,
@@ -287,6 +322,37 @@ class ProbeRun:
         )
 
 
+def load_outcomes(store: Any) -> Outcomes:
+    """Read what a saved run said, without the scores if it is single-label.
+
+    Its scores are read a few rows at a time, and no more is kept of them than the decisions.
+
+    Parameters
+    ----------
+    store
+        A path, or another store of zarr-python.
+    """
+    import zarr
+
+    group: Any = zarr.open_group(store, mode="r")
+    if group["truth"].ndim == 2:
+        return ProbeRun.load(store).predictions
+    columns = read_columns(group, ("ids", "id_offsets", "truth", "seen"))
+    scores, predicted = group["scores"], np.empty(len(columns["truth"]), np.intp)
+    for start in range(0, len(predicted), scores.chunks[0]):
+        rows = slice(start, start + scores.chunks[0])
+        block = np.asarray(scores[rows])
+        check_scores(block)
+        predicted[rows] = block.argmax(axis=1)
+    return Decisions(
+        ids=unpack(columns["ids"], columns["id_offsets"]),
+        classes=tuple(group.attrs["run"]["classes"]),
+        truth=columns["truth"],
+        predicted=predicted,
+        seen=columns["seen"].astype(bool),
+    )
+
+
 def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> Comparison:
     """Compare run b to run a on the test rows that both have.
 
@@ -299,7 +365,7 @@ def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> C
     """
     from featstore.analysis.compare import compare as compare_predictions
 
-    _check_targets(a, b)
+    check_targets(a, b)
     return compare_predictions(a.predictions, b.predictions, n_boot=n_boot, seed=seed)
 
 
@@ -324,7 +390,7 @@ def granularity_gap(
     """
     from featstore.analysis.granularity_gap import granularity_gap as gap_of_predictions
 
-    _check_targets(a, b)
+    check_targets(a, b)
     return gap_of_predictions(
         a.predictions,
         b.predictions,
@@ -336,7 +402,8 @@ def granularity_gap(
     )
 
 
-def _check_targets(a: ProbeRun, b: ProbeRun) -> None:
+def check_targets(a: ProbeRun, b: ProbeRun) -> None:
+    """Refuse runs of different targets."""
     if a.config.target != b.config.target:
         raise InvalidInputError(
             f"{a.name} predicts {a.config.target!r} and {b.name} {b.config.target!r}; only runs "

@@ -46,7 +46,8 @@ def test_the_null_is_the_swap_of_outcomes():
     a, b = pair(np.full(30, 0.5), np.full(30, 0.7), rows=10)
     found = gains(a, b, n_boot=4000)
     only_b, only_a = (
-        np.bincount(a.truth[rows], minlength=30) for rows in (b.right & ~a.right, a.right & ~b.right)
+        np.bincount(a.truth[rows], minlength=30)
+        for rows in (b.right & ~a.right, a.right & ~b.right)
     )
     d = only_a + only_b
     tie = np.where(d % 2 == 0, stats.binom.pmf(d // 2, d, 0.5), 0)

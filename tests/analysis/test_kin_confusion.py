@@ -18,7 +18,7 @@ def by_hand(run, taxonomy, level, coarser):
     """Relations of each mistake by comparing sets of names."""
     frame = taxonomy.to_frame()
     finest = frame.columns[0]
-    up = {name: rows for name, rows in frame.groupby(finest)}
+    up = dict(iter(frame.groupby(finest)))
     found = []
     for true, called in zip(run.truth, run.predicted, strict=True):
         if true != called:
@@ -52,7 +52,9 @@ def test_random_mistakes_are_as_expected(several):
     c = 24
     rows = [(f"c{i}", f"g{i // 3}", f"f{i // 8}") for i in range(c)]
     if several:
-        rows += [(f"c{i}", f"g{(i // 3 + 3) % 8}", f"f{((i // 3 + 3) % 8) * 3 // 8}") for i in (0, 5)]
+        rows += [
+            (f"c{i}", f"g{(i // 3 + 3) % 8}", f"f{((i // 3 + 3) % 8) * 3 // 8}") for i in (0, 5)
+        ]
     frame = pd.DataFrame(rows, columns=["class", "genus", "family"])
     # The family of a genus is that of its first class.
     frame["family"] = frame["genus"].map(frame.groupby("genus")["family"].first())
