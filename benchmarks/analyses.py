@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def tree(n_classes: int) -> Taxonomy:
     sizes = [max(round(n * n_classes / LEVELS["species"]), 1) for n in LEVELS.values()]
     names = [[f"{level} {i}" for i in range(n)] for level, n in zip(LEVELS, sizes, strict=True)]
     parents = []
-    for fine, coarse in zip(sizes, sizes[1:], strict=False):
+    for fine, coarse in pairwise(sizes):
         # Each coarse class has at least one child.
         dealt = np.concatenate([np.arange(coarse), rng.integers(coarse, size=fine - coarse)])
         parents.append(tuple((int(code),) for code in dealt))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pandas as pd
 
+from featstore.cli.curves import write_plot
 from featstore.cli.output import echo_note, echo_table, records, with_interval
 from featstore.errors import InvalidInputError
 
@@ -24,6 +26,7 @@ def class_gains(
     group: str | None,
     limit: int,
     seed: int,
+    plot: Path | None,
     shown: bool,
 ) -> dict[str, object]:
     """Compare run b to run a class by class, and show it if asked to; return a JSON document."""
@@ -56,6 +59,13 @@ def class_gains(
     if groups is not None:
         by_group = group_gains(a[1], b[1], groups, seed=seed)
         document["groups"] = records(by_group)
+    if plot is not None:
+        from featstore import plots
+
+        if by_group is not None:
+            write_plot(plot, plots.group_gains(by_group))
+        else:
+            write_plot(plot, plots.gain_curve(comparison, chance=spread["none"]))
     if shown:
         click.echo(f"a: {a[0]}\nb: {b[0]}\n")
         _show_shares(spread["none"], spread["equal"])

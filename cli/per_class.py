@@ -10,6 +10,7 @@ import pandas as pd
 
 from featstore.cli.arguments import chosen_run, chosen_taxonomy, run_option, store_argument
 from featstore.cli.class_gains import class_gains
+from featstore.cli.curves import file_option, write_plot
 from featstore.cli.output import echo_json, echo_table, json_option, records, with_interval
 from featstore.errors import InvalidInputError
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
 )
+@file_option("--plot", "Draw classes, means, the gain curve, or the gains of groups", (".svg",))
 @json_option
 def command(
     store: str,
@@ -65,6 +67,7 @@ def command(
     interpolation: Interpolation,
     limit: int | None,
     seed: int,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """Show how well each class is recognised, each group of classes, and what a run gains.
@@ -104,10 +107,13 @@ def command(
                 group=group,
                 limit=limit or 10,
                 seed=seed,
+                plot=plot,
                 shown=not as_json,
             )
         else:
-            document = _averages(name, run, tree, of_classes, seed=seed, shown=not as_json)
+            document = _averages(
+                name, run, tree, of_classes, seed=seed, plot=plot, shown=not as_json
+            )
         if as_json:
             echo_json({"run": name, **document})
         return
@@ -118,6 +124,10 @@ def command(
         of_classes = _groups(run_of_classes.predictions, tree, groups, level)
         assert of_classes is not None
         frame = frame.iloc[of_classes.members(group)]
+    if plot is not None:
+        from featstore import plots
+
+        write_plot(plot, plots.per_class(frame))
     _classes(run_of_classes, frame, sort=sort, limit=limit, as_json=as_json)
 
 
@@ -172,13 +182,17 @@ def _averages(
     groups: ClassGroups | None,
     *,
     seed: int,
+    plot: Path | None,
     shown: bool,
 ) -> dict[str, object]:
+    from featstore import plots
     from featstore.analysis import class_averages, kin_confusion
 
     assert groups is not None
     averages = class_averages({name: run}, groups, seed=seed)
     document: dict[str, object] = {"averages": records(averages)}
+    if plot is not None:
+        write_plot(plot, plots.class_averages(averages))
     mistakes = None
     if taxonomy is not None and not run.multilabel:
         mistakes = kin_confusion(run, taxonomy, groups=groups)

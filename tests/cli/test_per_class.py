@@ -15,6 +15,8 @@ from featstore.cli.main import group
 from featstore.decisions import Decisions
 from featstore.store import FeatureStore
 
+ODD = {f"digit {d}" for d in (1, 3, 5, 7, 9)}
+
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(group, ["per-class", *map(str, arguments)])
@@ -73,7 +75,7 @@ def test_one_group_only(store: Path, parity: Path) -> None:
     against = run_json(
         store, "--run", "pixels", "--against", "pca", "--groups", parity, "--group", "odd"
     )
-    assert {row["class"] for row in against["lists"]} <= {f"digit {d}" for d in (1, 3, 5, 7, 9)}
+    assert {row["class"] for row in against["lists"]} <= ODD
 
 
 def test_against_another_run(store: Path, parity: Path) -> None:
@@ -82,7 +84,7 @@ def test_against_another_run(store: Path, parity: Path) -> None:
     shares = document["shares"]["none"]
     assert sum(row["share"] for row in shares) == pytest.approx(1)
     assert {row["ranking"] for row in document["lists"]} <= {"gain", "evidence"}
-    assert [row["quantity"] for row in document["difficulty"]["correlations"]][0] == "spearman"
+    assert document["difficulty"]["correlations"][0]["quantity"] == "spearman"
     assert [row["group"] for row in document["groups"]] == ["even", "odd"]
     result = run(*command)
     for part in (
@@ -94,6 +96,15 @@ def test_against_another_run(store: Path, parity: Path) -> None:
     ):
         assert part in result.output
     assert "only the lists by q are evidence" in result.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--against", "pca"), ("--groups",)])
+def test_plots(store: Path, parity: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    options = [*more, parity] if more == ("--groups",) else list(more)
+    result = run(store, "--run", "pixels", *options, "--plot", tmp_path / "plot.svg")
+    assert result.exit_code == 0, result.output
+    assert "<svg" in (tmp_path / "plot.svg").read_text()
+    assert "must end in .svg" in refused(store, "--run", "pixels", "--plot", "plot.png")
 
 
 def test_what_a_run_decided_is_read_without_its_scores(store: Path) -> None:
