@@ -9,11 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.bootstrap import bootstrap, unit_weights
+from featstore.class_bootstrap import class_draws_of_means, row_draws_of_means
 from featstore.class_groups import ClassGroups
 from featstore.class_measure import ClassMeasure, class_measure
-from featstore.decisions import Outcomes
+from featstore.decisions import Outcomes, decided
 from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
+from featstore.predictions import Predictions
 
 
 def class_averages(
@@ -33,8 +35,7 @@ def class_averages(
     groups
         Of the classes of the target.
     n_boot, seed, level
-        Percentile bootstrap: resamples (0 leaves the intervals NaN), their seed, coverage.  Runs
-        with equally many rows share the draws.
+        Percentile bootstrap: resamples (0 leaves the intervals NaN), their seed, coverage.
 
     Returns
     -------
@@ -43,8 +44,8 @@ def class_averages(
         positives), metric (accuracy or average_precision), value, low, high, low_classes,
         high_classes.
 
-        low and high come from drawing test rows: what other test images of these classes could
-        have shown.  low_classes and high_classes come from drawing the classes of the group, each
+        low and high come from drawing test rows, class by class: what other test images of these
+        classes could have shown.  low_classes and high_classes come from drawing the classes of the group, each
         with its rows as they are: what other classes of this kind could have shown, their images
         included; NaN for a group with one class.
 
@@ -71,19 +72,19 @@ def class_averages(
     0   a  mammal          1  1   1.00
     1   a    bird          2  3   0.75
     """
-    measures = {name: class_measure(run) for name, run in runs.items()}
+    frames = []
     for name, run in runs.items():
         check_groups(groups, run.n_classes, whose=name)
-    frames = {}
-    for n in dict.fromkeys(len(run) for run in runs.values()):
-        alike = {name: measures[name] for name, run in runs.items() if len(run) == n}
-        intervals = _over_rows(alike, groups, n, n_boot=n_boot, seed=seed, level=level)
-        for (name, measure), (low, high) in zip(alike.items(), intervals, strict=True):
-            values = measure.of(unit_weights(n))
-            low_classes, high_classes = percentile(
-                class_draws_of_means(values[:, 0], groups, n_boot=n_boot, seed=seed), level=level
-            )
-            frames[name] = pd.DataFrame(
+        measure = class_measure(run)
+        values = measure.of(unit_weights(len(run)))
+        low, high = percentile(
+            _over_rows(run, measure, groups, n_boot=n_boot, seed=seed), level=level
+        )
+        low_classes, high_classes = percentile(
+            class_draws_of_means(values[:, 0], groups, n_boot=n_boot, seed=seed), level=level
+        )
+        frames.append(
+            pd.DataFrame(
                 {
                     "run": name,
                     "group": groups.groups,
@@ -97,7 +98,8 @@ def class_averages(
                     "high_classes": high_classes,
                 }
             )
-    return pd.concat([frames[name] for name in runs], ignore_index=True)
+        )
+    return pd.concat(frames, ignore_index=True)
 
 
 def check_groups(groups: ClassGroups, n_classes: int, *, whose: str) -> None:
@@ -109,62 +111,16 @@ def check_groups(groups: ClassGroups, n_classes: int, *, whose: str) -> None:
         )
 
 
-def class_draws_of_means(
-    values: NDArray[np.float64], groups: ClassGroups, *, n_boot: int, seed: int
-) -> NDArray[np.float64]:
-    """Mean over the classes of each group, drawn with replacement within the group.
-
-    Parameters
-    ----------
-    values
-        One per class, shape (c,); NaN where a class has no test rows.
-    groups
-        Of the classes.
-    n_boot, seed
-        Number of draws, and their seed.
-
-    Returns
-    -------
-    samples
-        Shape (g, n_boot); NaN for a group with fewer than two classes that have a value.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"class": ["elk", "wren", "crow"], "kind": ["mammal", "bird", "bird"]})
-    >>> kinds = ClassGroups.from_frame(table, "kind", ["elk", "wren", "crow"])
-    >>> draws = class_draws_of_means(np.array([0.5, 0.5, 0.5]), kinds, n_boot=2, seed=0)
-    >>> print(draws)
-    [[nan nan]
-     [0.5 0.5]]
-    """
-    samples = np.full((len(groups.groups), n_boot), np.nan)
-    members = groups.belongs.T.tocsr()
-    for group, generator in enumerate(np.random.default_rng(seed).spawn(len(samples))):
-        codes = members.indices[members.indptr[group] : members.indptr[group + 1]]
-        known = values[codes][~np.isnan(values[codes])]
-        if len(known) > 1:
-            draws = generator.multinomial(len(known), np.full(len(known), 1 / len(known)), n_boot)
-            samples[group] = draws @ known / len(known)
-    return samples
-
-
 def _over_rows(
-    measures: Mapping[str, ClassMeasure],
-    groups: ClassGroups,
-    n: int,
-    *,
-    n_boot: int,
-    seed: int,
-    level: float,
+    run: Outcomes, measure: ClassMeasure, groups: ClassGroups, *, n_boot: int, seed: int
 ) -> NDArray[np.float64]:
-    """Intervals by the same draws of rows for all runs, shape (runs, 2, g)."""
-    _, samples = bootstrap(
-        lambda weights: np.concatenate(
-            [groups.means(measure.of(weights)) for measure in measures.values()]
-        ),
-        n,
-        n_boot=n_boot,
-        seed=seed,
-    )
-    bounds = np.stack(percentile(samples, level=level))  # (2, runs g)
-    return bounds.reshape(2, len(measures), -1).swapaxes(0, 1)
+    """Means of the groups with rows drawn, shape (g, n_boot)."""
+    if isinstance(run, Predictions) and run.multilabel:
+        # A row counts for several labels, so that there are no rows of a class to draw from.
+        return bootstrap(
+            lambda weights: groups.means(measure.of(weights)), len(run), n_boot=n_boot, seed=seed
+        )[1]
+    decisions = decided(run)
+    right = np.bincount(decisions.truth[decisions.right], minlength=run.n_classes)
+    kinds = np.stack([measure.support - right, right], axis=1)
+    return row_draws_of_means(kinds, (0, 1), groups, n_boot=n_boot, seed=seed)

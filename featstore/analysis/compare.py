@@ -113,6 +113,7 @@ def compare(
 
     Examples
     --------
+    >>> from featstore.predictions import Predictions
     >>> ids, truth = np.array(["a", "b", "c"]), np.array([0, 1, 1])
     >>> all_cat = Predictions(ids, ("cat", "dog"), truth, np.eye(2, dtype=np.float32)[[0, 0, 0]],
     ...                       np.array([True, True]))
@@ -187,7 +188,7 @@ def _precisions(
         n_boot=n_boot,
         seed=seed,
     )
-    return observed.reshape(2, -1), samples.reshape(2, -1, n_boot)
+    return observed.reshape(2, -1), samples.reshape(2, len(observed) // 2, n_boot)
 
 
 def _gain_in_precision(

@@ -136,11 +136,11 @@ def gains(
 def _drawn(gain: NDArray[np.float64], rng: np.random.Generator, n_boot: int) -> NDArray[np.float32]:
     """Sorted gains of classes drawn with replacement, shape (m, n_boot)."""
     m = len(gain)
-    samples = np.empty((m, n_boot), np.float32)
-    for column in samples.T:
+    samples = np.empty((n_boot, m), np.float32)
+    for row in samples:
         # Gains are sorted, so repeating each as often as it was drawn keeps them sorted.
-        column[:] = np.repeat(gain, np.bincount(rng.integers(m, size=m), minlength=m))
-    return samples
+        row[:] = np.repeat(gain, np.bincount(rng.integers(m, size=m), minlength=m))
+    return samples.T
 
 
 def _swapped(
@@ -150,10 +150,10 @@ def _swapped(
     discordant = tallies.discordant[order]
     total = int(discordant.sum())
     odds = 0.5 if null == "none" or total == 0 else tallies.only_b[order].sum() / total
-    wins = rng.binomial(discordant[:, None], odds, size=(len(order), n_boot))
-    samples = ((2 * wins - discordant[:, None]) / tallies.n[order, None]).astype(np.float32)
-    samples.sort(axis=0)
-    return samples[::-1]
+    wins = rng.binomial(discordant, odds, size=(n_boot, len(order)))
+    samples = ((2 * wins - discordant) / tallies.n[order]).astype(np.float32)
+    samples.sort(axis=1)
+    return samples[:, ::-1].T
 
 
 def _shares(gain: NDArray[np.float32]) -> NDArray[np.float64]:

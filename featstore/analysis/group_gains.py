@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featstore.analysis.class_averages import check_groups, class_draws_of_means
+from featstore.analysis.class_averages import check_groups
 from featstore.analysis.pairing import paired
 from featstore.analysis.tallies import Tallies
-from featstore.bootstrap import bootstrap
+from featstore.bootstrap import bootstrap, unit_weights
+from featstore.class_bootstrap import class_draws_of_means, row_draws_of_means
 from featstore.class_groups import ClassGroups
 from featstore.class_measure import class_measure
 from featstore.decisions import Decisions, Outcomes
@@ -83,26 +84,28 @@ def group_gains(
     first, second = paired(a, b)
     check_groups(groups, first.n_classes, whose="the pair of runs")
     measures = [class_measure(run) for run in (first, second)]
-    values, samples = bootstrap(
-        lambda weights: np.concatenate([groups.means(each.of(weights)) for each in measures]),
-        len(first),
-        n_boot=n_boot,
-        seed=seed,
-    )
-    value_a, value_b = values.reshape(2, -1)
-    samples = samples.reshape(2, len(value_a), n_boot)
-    low, high = percentile(samples[1] - samples[0], level=level)
-    ones = np.ones((len(first), 1), np.float32)
-    before, after = (each.of(ones)[:, 0] for each in measures)
-    gain = after - before
+    values = np.concatenate([each.of(unit_weights(len(first))) for each in measures], axis=1)
+    value_a, value_b = groups.means(values).T
+    p = np.full(len(groups.groups), np.nan)
+    if isinstance(first, Decisions) and isinstance(second, Decisions):
+        tallies = Tallies.of(first, second)
+        gain = tallies.gain  # of whole numbers of rows, so that a tie is exactly 0
+        kinds = np.stack([tallies.n - tallies.discordant, tallies.only_a, tallies.only_b], axis=1)
+        samples = row_draws_of_means(kinds, (0, -1, 1), groups, n_boot=n_boot, seed=seed)
+        if n_swaps:
+            p = _swap_test(tallies, groups, n_swaps=n_swaps, seed=seed)
+    else:
+        gain = values[:, 1] - values[:, 0]
+        samples = bootstrap(
+            lambda weights: groups.means(measures[1].of(weights) - measures[0].of(weights)),
+            len(first),
+            n_boot=n_boot,
+            seed=seed,
+        )[1]
+    low, high = percentile(samples, level=level)
     low_classes, high_classes = percentile(
         class_draws_of_means(gain, groups, n_boot=n_boot, seed=seed), level=level
     )
-    p = np.full(len(groups.groups), np.nan)
-    if isinstance(first, Decisions) and isinstance(second, Decisions) and n_swaps:
-        tallies = Tallies.of(first, second)
-        gain = tallies.gain  # of whole numbers of rows, so that a tie is exactly 0
-        p = _swap_test(tallies, groups, n_swaps=n_swaps, seed=seed)
     counts = {
         name: groups.sums(which.astype(float)).astype(int)
         for name, which in (("improved", gain > 0), ("unchanged", gain == 0), ("harmed", gain < 0))

@@ -76,10 +76,10 @@ def kin_confusion(
     >>> run = Decisions(np.arange(4).astype(str), ("hat", "cap", "shirt", "pants"),
     ...                 np.arange(4), np.array([1, 0, 3, 0]), np.ones(4, bool))
     >>> found = kin_confusion(run, Taxonomy.from_frame(frame))
-    >>> print(found[["relation", "n", "share", "expected", "ratio"]].round(2))
-        relation  n  share  expected  ratio
-    0   siblings  3   0.75      0.33   2.25
-    1  strangers  1   0.25      0.67   0.38
+    >>> print(found[["relation", "n", "share", "expected"]].round(2))
+        relation  n  share  expected
+    0   siblings  3   0.75      0.33
+    1  strangers  1   0.25      0.67
     """
     run = decided(predictions)
     above = taxonomy.lineage(run.classes, of=of)
