@@ -56,8 +56,9 @@ def test_untested_hypotheses_do_not_count():
     assert np.isnan(q[[0, 2]]).all()
 
 
-@given(p=arrays(float, st.integers(1, 40), elements=st.floats(0, 1)))
-def test_holms_p_values_are_those_of_statsmodels(p):
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_holms_p_values_are_those_of_statsmodels(n):
+    p = np.random.default_rng(n).beta(0.3, 3, n).round(3)
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
 
 

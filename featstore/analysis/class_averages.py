@@ -45,9 +45,9 @@ def class_averages(
         high_classes.
 
         low and high come from drawing test rows, class by class: what other test images of these
-        classes could have shown.  low_classes and high_classes come from drawing the classes of the group, each
-        with its rows as they are: what other classes of this kind could have shown, their images
-        included; NaN for a group with one class.
+        classes could have shown.  low_classes and high_classes come from drawing the classes of the
+        group, each with its rows as they are: what other classes of this kind could have shown,
+        their images included; NaN for a group with one class.
 
     Raises
     ------

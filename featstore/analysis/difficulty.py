@@ -229,6 +229,7 @@ def _correlations(
     seed: int,
     level: float,
 ) -> pd.DataFrame:
+    m = values.shape[1]
     whole = rank_correlation(*values)
     splits = []
     for (a1, a2), (b1, b2) in halves:
@@ -238,7 +239,10 @@ def _correlations(
         splits.append((both, [rank_correlation(x[both], y[both]) for x, y in pairs]))
 
     def quantities(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        found = [[pair(weights[both])[0] for pair in pairs] for both, pairs in splits]
+        found = []
+        for both, pairs in splits:
+            chosen = weights if len(both) == m else weights[both]
+            found.append([pair(chosen)[0] for pair in pairs])
         # A half in which nothing varies says nothing.
         counted = ~np.isnan(found)
         sums = np.where(counted, found, 0).sum(axis=0)
@@ -255,7 +259,6 @@ def _correlations(
             ]
         )
 
-    m = values.shape[1]
     value = quantities(unit_weights(m))[:, 0]
     blocks = [quantities(weights) for weights in resamples(m, n_boot=n_boot, seed=seed)]
     samples = np.concatenate([np.empty((len(value), 0)), *blocks], axis=1)
