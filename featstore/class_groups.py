@@ -137,7 +137,7 @@ class ClassGroups:
                 f"{self.name!r} has no group {group!r}. {did_you_mean(group, self.groups)}"
             )
         codes, groups = self.belongs.nonzero()
-        return codes[groups == self.groups.index(group)].astype(np.intp)
+        return np.asarray(codes[groups == self.groups.index(group)], np.intp)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up values of classes, shape (c, ...), in each group, to shape (g, ...)."""

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.columns import read_columns, write_column
-from featstore.decisions import Decisions, Outcomes
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.run_config import RunConfig
@@ -22,7 +21,6 @@ from featstore.scaling import BlockScaling
 from featstore.scratch_store import scratch_store
 from featstore.strings import pack, unpack
 from featstore.thresholds import Thresholds
-from featstore.validation import check_scores
 
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
@@ -320,37 +318,6 @@ class ProbeRun:
             fold_scores=_frame(fields.get("fold_scores", []), _FOLD_SCORES),
             thresholds=thresholds,
         )
-
-
-def load_outcomes(store: Any) -> Outcomes:
-    """Read what a saved run said, without the scores if it is single-label.
-
-    Its scores are read a few rows at a time, and no more is kept of them than the decisions.
-
-    Parameters
-    ----------
-    store
-        A path, or another store of zarr-python.
-    """
-    import zarr
-
-    group: Any = zarr.open_group(store, mode="r")
-    if group["truth"].ndim == 2:
-        return ProbeRun.load(store).predictions
-    columns = read_columns(group, ("ids", "id_offsets", "truth", "seen"))
-    scores, predicted = group["scores"], np.empty(len(columns["truth"]), np.intp)
-    for start in range(0, len(predicted), scores.chunks[0]):
-        rows = slice(start, start + scores.chunks[0])
-        block = np.asarray(scores[rows])
-        check_scores(block)
-        predicted[rows] = block.argmax(axis=1)
-    return Decisions(
-        ids=unpack(columns["ids"], columns["id_offsets"]),
-        classes=tuple(group.attrs["run"]["classes"]),
-        truth=columns["truth"],
-        predicted=predicted,
-        seen=columns["seen"].astype(bool),
-    )
 
 
 def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> Comparison:

@@ -406,7 +406,7 @@ class FeatureStore:
 
         Most analyses of single-label runs need no more, and it takes a thousandth of the memory.
         """
-        from featstore.run import load_outcomes
+        from featstore.stored_outcomes import load_outcomes
 
         return self._load_run(name, load_outcomes)
 

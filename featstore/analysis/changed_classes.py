@@ -88,7 +88,7 @@ def changed_classes(
             ("evidence", ["p", "size"], moved[moved["q"] <= q]),
         ):
             best = rows.sort_values(by, kind="stable").head(k)
-            places = {"change": change, "ranking": ranking, "rank": range(1, len(best) + 1)}
-            lists.append(best.assign(**places))
+            ranks = list(range(1, len(best) + 1))
+            lists.append(best.assign(change=change, ranking=ranking, rank=ranks))
     columns = ["change", "ranking", "rank", "class", "n", "before", "after", "gain", "p", "q"]
     return pd.concat(lists, ignore_index=True)[columns]

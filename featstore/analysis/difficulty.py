@@ -9,17 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featstore.analysis.difficulty_correlations import difficulty_correlations
 from featstore.analysis.pairing import paired
-from featstore.bootstrap import resamples, unit_weights
+from featstore.bootstrap import unit_weights
 from featstore.class_measure import ClassMeasure, class_measure
 from featstore.decisions import Decisions, Outcomes
 from featstore.errors import InvalidInputError
 from featstore.half_splits import half_splits
-from featstore.intervals import percentile
-from featstore.rank_correlation import rank_correlation
-
-QUANTITIES = ("spearman", "reliability_a", "reliability_b", "ceiling", "without_noise")
-ENDS = ("hardest", "easiest")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +142,7 @@ def difficulty(
     ]
     return Difficulty(
         metric=measures[0].name,
-        correlations=_correlations(values, halves, n_boot=n_boot, seed=seed, level=level),
+        correlations=difficulty_correlations(values, halves, n_boot=n_boot, seed=seed, level=level),
         ends=_ends(values, halves, chosen, share, rng),
         followed=pd.concat(followed, ignore_index=True),
         n_classes=len(known),
@@ -219,48 +215,3 @@ def _ends(
             }
         )
     return pd.DataFrame(rows)
-
-
-def _correlations(
-    values: NDArray[np.float64],
-    halves: NDArray[np.float64],
-    *,
-    n_boot: int,
-    seed: int,
-    level: float,
-) -> pd.DataFrame:
-    m = values.shape[1]
-    whole = rank_correlation(*values)
-    splits = []
-    for (a1, a2), (b1, b2) in halves:
-        # A class with one row has a value in one half only.
-        both = np.flatnonzero(~np.isnan(np.stack([a1, a2, b1, b2])).any(axis=0))
-        pairs = ((a1, a2), (b1, b2), (a1, b2), (b1, a2))
-        splits.append((both, [rank_correlation(x[both], y[both]) for x, y in pairs]))
-
-    def quantities(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        found = []
-        for both, pairs in splits:
-            chosen = weights if len(both) == m else weights[both]
-            found.append([pair(chosen)[0] for pair in pairs])
-        # A half in which nothing varies says nothing.
-        counted = ~np.isnan(found)
-        sums = np.where(counted, found, 0).sum(axis=0)
-        means = sums / np.where(counted.any(axis=0), counted.sum(axis=0), np.nan)  # (4, b)
-        of_a, of_b, across = means[0], means[1], (means[2] + means[3]) / 2
-        reliable = [2 * np.maximum(r, 0) / (1 + np.maximum(r, 0)) for r in (of_a, of_b)]
-        scale = np.sqrt(np.maximum(of_a, 0) * np.maximum(of_b, 0))
-        return np.stack(
-            [
-                whole(weights)[0],
-                *reliable,
-                np.sqrt(reliable[0] * reliable[1]),
-                across / np.where(scale > 0, scale, np.nan),
-            ]
-        )
-
-    value = quantities(unit_weights(m))[:, 0]
-    blocks = [quantities(weights) for weights in resamples(m, n_boot=n_boot, seed=seed)]
-    samples = np.concatenate([np.empty((len(value), 0)), *blocks], axis=1)
-    low, high = percentile(samples, level=level)
-    return pd.DataFrame({"quantity": QUANTITIES, "value": value, "low": low, "high": high})

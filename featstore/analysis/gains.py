@@ -164,7 +164,8 @@ def _shares(gain: NDArray[np.float32]) -> NDArray[np.float64]:
 def _range(
     samples: NDArray[np.floating], level: float, low: str, high: str
 ) -> dict[str, NDArray[np.float64]]:
-    return dict(zip((low, high), percentile(samples, level=level), strict=True))
+    bounds = percentile(np.asarray(samples, np.float64), level=level)
+    return dict(zip((low, high), bounds, strict=True))
 
 
 def _two_sided(observed: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArray[np.float64]:

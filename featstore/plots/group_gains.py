@@ -48,11 +48,11 @@ def group_gains(frame: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = N
     grid(ax, "x")
     ax.axvline(0, color=INK, linewidth=0.8)
     places, gain = np.arange(len(frame)), frame["gain"].to_numpy()
-    colours = np.where(gain >= 0, BLUE, VERMILLION)
+    colours = [BLUE if value >= 0 else VERMILLION for value in gain]
     ax.hlines(places, frame["low_classes"], frame["high_classes"], colors=colours, linewidth=1)
     ax.hlines(places, frame["low"], frame["high"], colors=colours, alpha=0.5, linewidth=4)
     holds = (frame["p_holm"] <= alpha).to_numpy()
-    filling = np.where(holds, colours, "white")
+    filling = [colour if held else "white" for colour, held in zip(colours, holds, strict=True)]
     ax.scatter(gain, places, c=filling, edgecolors=colours, s=30, zorder=3)
     name_rows(ax, names)
     ax.set_xlabel("gain, mean over classes (in brackets: how many)")
