@@ -99,8 +99,10 @@ def class_draws_of_means(
     for group, (codes, generator) in enumerate(_groups(groups, seed)):
         known = values[codes][~np.isnan(values[codes])]
         if len(known) > 1:
-            draws = generator.multinomial(len(known), np.full(len(known), 1 / len(known)), n_boot)
-            samples[group] = draws @ known / len(known)
+            # Classes with the same value need not be told apart either.
+            distinct, times = np.unique(known, return_counts=True)
+            draws = generator.multinomial(len(known), times / len(known), n_boot)
+            samples[group] = draws @ distinct / len(known)
     return samples
 
 

@@ -150,8 +150,12 @@ def _swapped(
     discordant = tallies.discordant[order]
     total = int(discordant.sum())
     odds = 0.5 if null == "none" or total == 0 else tallies.only_b[order].sum() / total
-    wins = rng.binomial(discordant, odds, size=(n_boot, len(order)))
-    samples = ((2 * wins - discordant) / tallies.n[order]).astype(np.float32)
+    samples = np.empty((n_boot, len(order)), np.float32)
+    # A generator prepares once for each number of rows, if equal ones are drawn together.
+    for d in np.unique(discordant):
+        alike = np.flatnonzero(discordant == d)
+        wins = rng.binomial(d, odds, size=(n_boot, len(alike)))
+        samples[:, alike] = (2 * wins - d) / tallies.n[order[alike]]
     samples.sort(axis=1)
     return samples[:, ::-1].T
 
