@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 import pandas as pd
 
-from featstore.cli.arguments import chosen_run, chosen_taxonomy, run_option, store_argument
+from featstore.cli.arguments import (
+    chosen_run,
+    chosen_run_name,
+    chosen_taxonomy,
+    run_option,
+    store_argument,
+)
 from featstore.cli.class_gains import class_gains
 from featstore.cli.curves import file_option, write_plot
 from featstore.cli.output import echo_json, echo_table, json_option, records, with_interval
@@ -94,7 +100,7 @@ def command(
         raise InvalidInputError("--level and --group need --taxonomy or --groups")
     opened = FeatureStore.open(store)
     if against is not None or ((taxonomy or groups) and group is None):
-        name = run_name or chosen_run(opened, None).name
+        name = chosen_run_name(opened, run_name)
         run = opened.outcomes(name)
         tree = chosen_taxonomy(opened, taxonomy) if taxonomy else None
         of_classes = _groups(run, tree, groups, level)
