@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
 
 from featstore.analysis.compare import Comparison
@@ -55,7 +56,6 @@ def changed_classes(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from featstore.analysis.compare import compare
     >>> from featstore.decisions import Decisions
     >>> rows = np.arange(40)
@@ -88,7 +88,7 @@ def changed_classes(
             ("evidence", ["p", "size"], moved[moved["q"] <= q]),
         ):
             best = rows.sort_values(by, kind="stable").head(k)
-            ranks = list(range(1, len(best) + 1))
+            ranks = np.arange(1, len(best) + 1)
             lists.append(best.assign(change=change, ranking=ranking, rank=ranks))
     columns = ["change", "ranking", "rank", "class", "n", "before", "after", "gain", "p", "q"]
     return pd.concat(lists, ignore_index=True)[columns]
