@@ -22,6 +22,11 @@ run_option = click.option(
 
 def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
     """Load the named run, or the only one there is."""
+    return store.run(chosen_run_name(store, name))
+
+
+def chosen_run_name(store: FeatureStore, name: str | None) -> str:
+    """Return the name, or that of the only run there is."""
     if name is None:
         names = store.runs
         if len(names) != 1:
@@ -29,7 +34,7 @@ def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:
             advice = choose if names else "run `featstore probe` first"
             raise InvalidInputError(f"{store.location} has {len(names)} runs; {advice}")
         name = names[0]
-    return store.run(name)
+    return name
 
 
 def chosen_features(

@@ -35,11 +35,11 @@ def command(store: str, a: str, b: str, limit: int, seed: int, as_json: bool) ->
     test, q adjusts the classes' p for their number (Benjamini-Hochberg). `featstore ls` shows the
     names of runs.
     """
-    from featstore.run import compare
+    from featstore.analysis import compare
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
-    comparison = compare(opened.run(a), opened.run(b), seed=seed)
+    comparison = compare(opened.outcomes(a), opened.outcomes(b), seed=seed)
     if as_json:
         echo_json({**vars(comparison), "a": a, "b": b, "classes": records(comparison.classes)})
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from featstore.cli.amounts import Numbers
 from featstore.cli.arguments import chosen_features, store_argument
+from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
 from featstore.errors import InvalidInputError
 from featstore.registry import PROBES
@@ -65,16 +65,8 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep every draw's result: .csv or .json.",
-)
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw accuracy against shots: .svg.",
-)
+@out_option
+@file_option("--plot", "Draw accuracy against shots", (".svg",))
 @json_option
 def command(
     store: str,
@@ -99,17 +91,17 @@ def command(
     """
     from featstore.store import FeatureStore
 
-    for path, suffixes in ((out, (".csv", ".json")), (plot, (".svg",))):
-        if path is not None and path.suffix not in suffixes:
-            raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
     opened = FeatureStore.open(store)
     results = [
         _evaluate(opened, names, options) for names in chosen_features(opened, features, fuse)
     ]
     if out is not None:
-        _write(out, results)
+        write_results(out, results)
     if plot is not None:
-        _draw(plot, results)
+        from featstore import plots
+        from featstore.result_document import joined
+
+        write_plot(plot, plots.few_shot(joined(results)))
     if as_json:
         documents = [result.to_json() for result in results]
         echo_json(documents[0] if len(documents) == 1 else documents)
@@ -154,27 +146,6 @@ def _evaluate(store: Any, names: list[str], options: dict[str, Any]) -> FewShot:
     )
 
 
-def _write(path: Path, results: Sequence[FewShot]) -> None:
-    import json
-
-    from featstore.result_document import joined
-
-    if path.suffix == ".csv":
-        joined(results, "values").to_csv(path, index=False)
-    else:
-        documents = [result.to_json() for result in results]
-        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
-
-
-def _draw(path: Path, results: Sequence[FewShot]) -> None:
-    from featstore import plots
-    from featstore.result_document import joined
-
-    figure = plots.few_shot(joined(results)).get_figure(root=True)
-    assert figure is not None  # it was just made
-    path.write_text(plots.to_svg(figure))
-
-
 def _show(result: FewShot) -> None:
     config, summary = result.config, result.summary
     table = pd.DataFrame(
@@ -182,8 +153,8 @@ def _show(result: FewShot) -> None:
             "shots": summary["shots"],
             "metric": summary["metric"],
             "mean": summary["mean"],
-            "95 % over draws": _interval(summary["low"], summary["high"]),
-            "95 % over test rows": _interval(summary["test_low"], summary["test_high"]),
+            "95 % over draws": interval_texts(summary["low"], summary["high"]),
+            "95 % over test rows": interval_texts(summary["test_low"], summary["test_high"]),
             config.parameter: [f"{value:g}" for value in summary["chosen"]],
         }
     )
@@ -212,8 +183,3 @@ def _show(result: FewShot) -> None:
     failed = int(summary.groupby("shots")["unconverged"].first().sum())
     if failed:
         echo_note(f"{failed} fits did not converge; raise the probe's max_iter or lower its value")
-
-
-def _interval(low: pd.Series, high: pd.Series) -> list[str]:
-    pairs = zip(low, high, strict=True)
-    return [f"{100 * a:.1f} – {100 * b:.1f}" if a == a else "" for a, b in pairs]

@@ -13,8 +13,8 @@ import pandas as pd
 
 from featstore.cli.amounts import Sizes
 from featstore.cli.arguments import chosen_features, store_argument
+from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
-from featstore.errors import InvalidInputError
 from featstore.registry import PROBES
 
 if TYPE_CHECKING:
@@ -50,16 +50,8 @@ if TYPE_CHECKING:
 @click.option("--metric", help="What the choice maximises [default: the preset's: top1 or mAP].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep every draw's result: .csv or .json.",
-)
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw accuracy against labels: .svg.",
-)
+@out_option
+@file_option("--plot", "Draw accuracy against labels", (".svg",))
 @json_option
 def command(
     store: str,
@@ -84,18 +76,19 @@ def command(
     from featstore.quantity_evaluation import quantity
     from featstore.store import FeatureStore
 
-    for path, suffixes in ((out, (".csv", ".json")), (plot, (".svg",))):
-        if path is not None and path.suffix not in suffixes:
-            raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
     opened = FeatureStore.open(store)
     results = [
         quantity(opened, names, progress=None, **options)
         for names in chosen_features(opened, features, fuse)
     ]
     if out is not None:
-        _write(out, results)
+        write_results(out, results)
     if plot is not None:
-        _draw(plot, results)
+        from featstore import plots
+        from featstore.result_document import joined
+
+        drawn = plots.quantity(joined(results), metric=results[0].metric)
+        write_plot(plot, drawn)
     pairs = _pairs(results)
     if as_json:
         documents = [
@@ -143,40 +136,15 @@ def _whole(number: float) -> float:
     return float(np.round(number))
 
 
-def _write(path: Path, results: Sequence[Quantity]) -> None:
-    import json
-
-    from featstore.result_document import joined
-
-    if path.suffix == ".csv":
-        joined(results, "values").to_csv(path, index=False)
-    else:
-        documents = [result.to_json() for result in results]
-        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
-
-
-def _draw(path: Path, results: Sequence[Quantity]) -> None:
-    from featstore import plots
-    from featstore.result_document import joined
-
-    drawn = plots.quantity(joined(results), metric=results[0].metric)
-    figure = drawn.get_figure(root=True)
-    assert figure is not None  # it was just made
-    path.write_text(plots.to_svg(figure))
-
-
 def _show(result: Quantity) -> None:
     config, metric = result.config, result.metric
     summary = result.summary[result.summary["metric"] == metric]
     gains = result.doubling().set_index("n_to")["gain"]
-    bounds = zip(summary["low"], summary["high"], strict=True)
     table = pd.DataFrame(
         {
             "labels": summary["n"],
             metric: summary["mean"],
-            "95 % over draws": [
-                f"{100 * a:.1f} – {100 * b:.1f}" if a == a else "" for a, b in bounds
-            ],
+            "95 % over draws": interval_texts(summary["low"], summary["high"]),
             "draws": summary["draws"],
             "gain per doubling": summary["n"].map(gains),
         }

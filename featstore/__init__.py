@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from featstore.analysis.granularity_gap import GranularityGap
     from featstore.analysis.label_noise import LabelNoise
     from featstore.class_draws import ClassDraws
+    from featstore.class_groups import ClassGroups
     from featstore.compaction import Compaction, compact
     from featstore.datasets import ImageFolder, ImageTable
+    from featstore.decisions import Decisions
     from featstore.differences import StoreDifference, diff
     from featstore.duplicate_search import Duplicates, duplicates
     from featstore.episode_draws import EpisodeDraws
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from featstore.imports import ForeignFeatures
     from featstore.merging import Merge, merge
     from featstore.mislabelled import label_noise
+    from featstore.paired_runs import difficulty, gains, group_gains
     from featstore.predictions import Predictions
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
@@ -68,9 +71,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Calibration": "run_calibration",
     "ClassDraws": "class_draws",
+    "ClassGroups": "class_groups",
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
     "Duplicates": "duplicate_search",
+    "Decisions": "decisions",
     "EpisodeDraws": "episode_draws",
     "Exported": "exports",
     "Extraction": "extraction",
@@ -105,6 +110,7 @@ _HOMES = {
     "compact": "compaction",
     "compare": "run",
     "diff": "differences",
+    "difficulty": "paired_runs",
     "draw_subsets": "subset_drawing",
     "duplicates": "duplicate_search",
     "episodes": "episode_evaluation",
@@ -112,7 +118,9 @@ _HOMES = {
     "extract": "extraction",
     "few_shot": "shot_evaluation",
     "fusion": "fusion_evaluation",
+    "gains": "paired_runs",
     "granularity_gap": "run",
+    "group_gains": "paired_runs",
     "import_features": "importation",
     "label_noise": "mislabelled",
     "load_tensor": "tensors",
@@ -133,8 +141,10 @@ _HOMES = {
 __all__ = [
     "Calibration",
     "ClassDraws",
+    "ClassGroups",
     "Compaction",
     "Comparison",
+    "Decisions",
     "Duplicates",
     "EpisodeDraws",
     "Exported",
@@ -171,6 +181,7 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "difficulty",
     "draw_subsets",
     "duplicates",
     "episodes",
@@ -178,7 +189,9 @@ __all__ = [
     "extract",
     "few_shot",
     "fusion",
+    "gains",
     "granularity_gap",
+    "group_gains",
     "import_features",
     "label_noise",
     "load_tensor",

@@ -54,11 +54,7 @@ def resamples(n: int, *, n_boot: int, seed: int) -> Iterator[NDArray[np.float32]
     >>> print(weights.shape, weights.sum(axis=0))
     (5, 3) [5. 5. 5.]
     """
-    if n < 1 or n_boot < 0:
-        raise InvalidInputError(
-            f"cannot draw {n_boot} resamples of {n} rows: at least one row is needed, and "
-            "n_boot >= 0 (0 leaves the intervals out)"
-        )
+    _check_draws(n, n_boot)
     rng = np.random.default_rng(seed)
     block = max(1, _BLOCK_VALUES // n)
     for start in range(0, n_boot, block):
@@ -104,3 +100,53 @@ def bootstrap(
     blocks = [statistic(weights) for weights in resamples(n, n_boot=n_boot, seed=seed)]
     observed = statistic(unit_weights(n))
     return observed[:, 0], np.concatenate([observed[:, :0], *blocks], axis=1)
+
+
+def bootstrap_sums(
+    table: NDArray[np.generic], *, n_boot: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Add up columns of a table as they are, and in resamples of them.
+
+    Equal columns need not be told apart: how often each kind is drawn is multinomial.  So the
+    work does not grow with the rows where there are few kinds, e.g. one for each number of levels
+    of a taxonomy at which a row may be right.
+
+    Parameters
+    ----------
+    table
+        Shape (m, n): m statistics of each of n rows, few of them different.
+    n_boot, seed
+        See `resamples`; the draws are others.
+
+    Returns
+    -------
+    observed
+        Sums over the rows, shape (m,).
+    samples
+        Sums over n rows drawn with replacement, shape (m, n_boot).
+
+    Raises
+    ------
+    InvalidInputError
+        As `resamples`.
+
+    Examples
+    --------
+    >>> observed, samples = bootstrap_sums(np.array([[1, 0, 1], [1, 1, 1]]), n_boot=4, seed=0)
+    >>> print(observed, samples[1])
+    [2. 3.] [3. 3. 3. 3.]
+    """
+    n = table.shape[1]
+    _check_draws(n, n_boot)
+    kinds, counts = np.unique(table, axis=1, return_counts=True)  # (m, kinds)
+    draws = np.random.default_rng(seed).multinomial(n, counts / n, size=n_boot)
+    kinds = kinds.astype(np.float64)
+    return kinds @ counts, kinds @ draws.T
+
+
+def _check_draws(n: int, n_boot: int) -> None:
+    if n < 1 or n_boot < 0:
+        raise InvalidInputError(
+            f"cannot draw {n_boot} resamples of {n} rows: at least one row is needed, and "
+            "n_boot >= 0 (0 leaves the intervals out)"
+        )

@@ -8,51 +8,21 @@ from typing import Any
 
 import pandas as pd
 
+from featstore.curve_config import CurveConfig
 from featstore.result_document import result_document
 
 
-@dataclass(frozen=True)
-class FewShotConfig:
+@dataclass(frozen=True, kw_only=True)
+class FewShotConfig(CurveConfig):
     """How a few-shot evaluation was made.
 
     Attributes
     ----------
-    features, spec_digests, dims
-        The feature blocks in order, what exactly they were, and their dimensions.
-    target
-        Label column.
-    probe, preset, parameter
-        Estimator, protocol, and the hyper-parameter.
-    scaling
-        Of the rows of each block.
-    train_split, test_split
-        Where rows are drawn from, and what is reported on.
-    n_test
-        Rows reported on: for episodes all that could be drawn.
-    draws
-        What was drawn: the fields of `ShotDraws`, or of `EpisodeDraws` for each number of shots.
     selected_on
         What chose the hyper-parameter: ``"fixed"``, other draws, or the probe's own rule.
     """
 
-    features: tuple[str, ...]
-    spec_digests: tuple[str, ...]
-    dims: tuple[int, ...]
-    target: str
-    probe: str
-    preset: str
-    parameter: str
-    scaling: str
-    train_split: str
-    test_split: str
-    n_test: int
-    draws: Mapping[str, Any]
     selected_on: str
-
-    @property
-    def name(self) -> str:
-        """The features, joined by plus signs."""
-        return " + ".join(self.features)
 
 
 @dataclass(frozen=True, eq=False)

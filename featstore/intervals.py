@@ -94,10 +94,12 @@ def percentile(
     _check_level(level)
     tails = (0.5 - level / 2, 0.5 + level / 2)
     bounds = np.full((len(samples), 2), np.nan)
-    for i, values in enumerate(samples):
-        defined = values[~np.isnan(values)]
-        if defined.size:
-            bounds[i] = np.quantile(defined, tails)
+    undefined = np.isnan(samples)
+    whole = ~undefined.any(axis=1)
+    if samples.shape[1]:
+        bounds[whole] = np.quantile(samples[whole], tails, axis=1).T
+    for i in np.flatnonzero(~whole & ~undefined.all(axis=1)):
+        bounds[i] = np.quantile(samples[i, ~undefined[i]], tails)
     return bounds[:, 0], bounds[:, 1]
 
 

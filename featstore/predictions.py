@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,12 @@ class Predictions:
     def multilabel(self) -> bool:
         """Whether a row may have several classes or none."""
         return self.truth.ndim == 2
+
+    def take(self, rows: NDArray[np.intp]) -> Predictions:
+        """Return these rows, in this order."""
+        return dataclasses.replace(
+            self, ids=self.ids[rows], truth=self.truth[rows], scores=self.scores[rows]
+        )
 
     @property
     def predicted(self) -> NDArray[np.intp]:

@@ -11,56 +11,28 @@ import pandas as pd
 from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.doubling import doubling
 from featstore.analysis.labels_needed import LabelsNeeded, labels_needed
+from featstore.curve_config import CurveConfig
 from featstore.errors import InvalidInputError
 from featstore.result_document import result_document
 
 
-@dataclass(frozen=True)
-class QuantityConfig:
+@dataclass(frozen=True, kw_only=True)
+class QuantityConfig(CurveConfig):
     """How a quantity curve was made.
 
     Attributes
     ----------
-    features, spec_digests, dims
-        The feature blocks in order, what exactly they were, and their dimensions.
-    target
-        Label column.
-    probe, preset, parameter
-        Estimator, protocol, and the hyper-parameter.
-    scaling
-        Per-block scaling.
-    train_split, test_split
-        Where rows are drawn from, and what is reported on.
-    n_train, n_test
-        Labelled rows of these splits.
-    draws
-        What was drawn: the fields of `SizeDraws`.
+    n_train
+        Labelled rows of the split drawn from.
     select, search, metric
         How each fit chose its hyper-parameter on its own labels, see
         `featstore.selection_plan.SelectionPlan`.
     """
 
-    features: tuple[str, ...]
-    spec_digests: tuple[str, ...]
-    dims: tuple[int, ...]
-    target: str
-    probe: str
-    preset: str
-    parameter: str
-    scaling: str
-    train_split: str
-    test_split: str
     n_train: int
-    n_test: int
-    draws: Mapping[str, Any]
     select: str
     search: str
     metric: str
-
-    @property
-    def name(self) -> str:
-        """The features, joined by plus signs."""
-        return " + ".join(self.features)
 
 
 @dataclass(frozen=True, eq=False)

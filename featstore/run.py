@@ -25,6 +25,7 @@ from featstore.thresholds import Thresholds
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.class_groups import ClassGroups
     from featstore.ranking import Interpolation
     from featstore.taxonomy import Taxonomy
 
@@ -165,6 +166,38 @@ class ProbeRun:
 
         return severity(self.predictions, _taxonomy(taxonomy), of=of, n_boot=n_boot, seed=seed)
 
+    def class_averages(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        level: str,
+        *,
+        of: str | None = None,
+        n_boot: int = 1000,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Means over the classes below each class of a level; see `analysis.class_averages`."""
+        from featstore.analysis.class_averages import class_averages
+        from featstore.class_groups import ClassGroups
+
+        classes = self.predictions.classes
+        groups = ClassGroups.from_taxonomy(_taxonomy(taxonomy), level, classes, of=of)
+        return class_averages({self.name: self.predictions}, groups, n_boot=n_boot, seed=seed)
+
+    def kin_confusion(
+        self,
+        taxonomy: Taxonomy | str | Path,
+        *,
+        level: str | None = None,
+        groups: ClassGroups | None = None,
+        of: str | None = None,
+    ) -> pd.DataFrame:
+        """Mistakes among siblings and strangers; see `featstore.analysis.kin_confusion`."""
+        from featstore.analysis.kin_confusion import kin_confusion
+
+        return kin_confusion(
+            self.predictions, _taxonomy(taxonomy), level=level, groups=groups, of=of
+        )
+
     def coarsen(
         self,
         taxonomy: Taxonomy | str | Path,
@@ -299,7 +332,7 @@ def compare(a: ProbeRun, b: ProbeRun, *, n_boot: int = 1000, seed: int = 0) -> C
     """
     from featstore.analysis.compare import compare as compare_predictions
 
-    _check_targets(a, b)
+    check_targets(a, b)
     return compare_predictions(a.predictions, b.predictions, n_boot=n_boot, seed=seed)
 
 
@@ -324,7 +357,7 @@ def granularity_gap(
     """
     from featstore.analysis.granularity_gap import granularity_gap as gap_of_predictions
 
-    _check_targets(a, b)
+    check_targets(a, b)
     return gap_of_predictions(
         a.predictions,
         b.predictions,
@@ -336,7 +369,8 @@ def granularity_gap(
     )
 
 
-def _check_targets(a: ProbeRun, b: ProbeRun) -> None:
+def check_targets(a: ProbeRun, b: ProbeRun) -> None:
+    """Refuse runs of different targets."""
     if a.config.target != b.config.target:
         raise InvalidInputError(
             f"{a.name} predicts {a.config.target!r} and {b.name} {b.config.target!r}; only runs "

@@ -91,3 +91,34 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
     q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return q
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p-values so that rejecting those <= alpha errs at all with probability <= alpha.
+
+    Parameters
+    ----------
+    p
+        Shape (m,); NaN marks a hypothesis that was not tested, and is not counted.
+
+    Returns
+    -------
+    adjusted
+        Shape (m,): largest (m + 1 - rank) p over the p-values at most as large; NaN stays NaN.
+
+    References
+    ----------
+    Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6.
+
+    Examples
+    --------
+    >>> print(holm(np.array([0.01, 0.04, 0.03, np.nan])))
+    [0.03 0.06 0.06  nan]
+    """
+    adjusted = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    scaled = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return adjusted

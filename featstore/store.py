@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,15 @@ from featstore.view import FeatureView, FusedView, View
 from featstore.writer import FeatureWriter
 
 if TYPE_CHECKING:
+    from featstore.decisions import Outcomes
     from featstore.run import ProbeRun
     from featstore.subset import Subset
     from featstore.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+Loaded = TypeVar("Loaded")
 
 
 class FeatureStore:
@@ -396,8 +399,20 @@ class FeatureStore:
         """Load a stored run."""
         from featstore.run import ProbeRun
 
+        return self._load_run(name, ProbeRun.load)
+
+    def outcomes(self, name: str) -> Outcomes:
+        """Load what a stored run said: decisions, or the scores of a multi-label run.
+
+        Most analyses of single-label runs need no more, and it takes a thousandth of the memory.
+        """
+        from featstore.stored_outcomes import load_outcomes
+
+        return self._load_run(name, load_outcomes)
+
+    def _load_run(self, name: str, load: Callable[[Any], Loaded]) -> Loaded:
         try:
-            return ProbeRun.load(self._member("runs", name, "run").zarr())
+            return load(self._member("runs", name, "run").zarr())
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, FeatstoreError):
                 raise

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from featstore import bootstrap as module
-from featstore.bootstrap import bootstrap, resamples
+from featstore.bootstrap import bootstrap, bootstrap_sums, resamples
 from featstore.errors import InvalidInputError
 
 
@@ -46,7 +46,21 @@ def test_no_resamples_leave_only_the_observed_value():
     assert samples.shape == (1, 0)
 
 
+def test_sums_of_few_kinds_are_distributed_as_those_of_rows():
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 3, (2, 400))
+    observed, samples = bootstrap_sums(table, n_boot=4000, seed=1)
+    _, by_rows = bootstrap(lambda weights: table @ weights, 400, n_boot=4000, seed=2)
+    np.testing.assert_array_equal(observed, table.sum(axis=1))
+    np.testing.assert_allclose(np.cov(samples), np.cov(by_rows), atol=0.08 * np.cov(by_rows).max())
+    for kinds, rows in zip(samples, by_rows, strict=True):
+        assert stats.ks_2samp(kinds, rows).pvalue > 0.001
+    assert bootstrap_sums(table, n_boot=0, seed=0)[1].shape == (2, 0)
+
+
 @pytest.mark.parametrize(("n", "n_boot"), [(0, 10), (5, -1)])
 def test_nothing_to_draw_is_refused(n, n_boot):
     with pytest.raises(InvalidInputError, match="resamples"):
         list(resamples(n, n_boot=n_boot, seed=0))
+    with pytest.raises(InvalidInputError, match="resamples"):
+        bootstrap_sums(np.zeros((2, n)), n_boot=n_boot, seed=0)

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from featstore import analysis, plots
+from featstore.class_groups import ClassGroups
 from featstore.errors import InvalidInputError
 from featstore.plots.canvas import INK
 from featstore.predictions import Predictions
@@ -66,6 +67,38 @@ def gain_curve(n_classes):
     )
 
 
+def gain_beside_chance(n_classes):
+    a, b = run(n_classes), run(n_classes, strength=2.5, seed=1)
+    return plots.gain_curve(
+        analysis.compare(a, b, n_boot=0), chance=analysis.gains(a, b, n_boot=50)
+    )
+
+
+def genera(predictions):
+    return ClassGroups.from_taxonomy(halves(predictions), "genus", predictions.classes)
+
+
+def class_averages():
+    a, b = run(12), run(12, strength=2.5, seed=1)
+    runs = {"a rather long name of a run": a, "b": b}
+    return plots.class_averages(analysis.class_averages(runs, genera(a), n_boot=50))
+
+
+def group_gains():
+    a, b = run(12), run(12, strength=4, seed=1)
+    return plots.group_gains(analysis.group_gains(a, b, genera(a), n_boot=50))
+
+
+def kin_confusion():
+    a = run(12)
+    return plots.kin_confusion(analysis.kin_confusion(a, halves(a), groups=genera(a)))
+
+
+def difficulty():
+    a, b = run(60), run(60, strength=2.5, seed=1)
+    return plots.difficulty(analysis.difficulty(a, b, n_boot=0), names=("resnet50", "dinov2"))
+
+
 def selection_curve():
     frame = pd.DataFrame({"C": np.logspace(-6, 5, 45), "accuracy": np.linspace(0.5, 0.6, 45)})
     return plots.selection_curve(frame, parameter="C")
@@ -117,6 +150,12 @@ FIGURES = {
     "per class, many": lambda: plots.per_class(analysis.per_class(run(60))),
     "gain, named": lambda: gain_curve(12),
     "gain, many": lambda: gain_curve(60),
+    "gain, named, chance": lambda: gain_beside_chance(12),
+    "gain, many, chance": lambda: gain_beside_chance(60),
+    "class averages": class_averages,
+    "group gains": group_gains,
+    "kin confusion": kin_confusion,
+    "difficulty": difficulty,
     "confusion, numbered": lambda: plots.confusion(run(6)),
     "confusion, matrix": lambda: plots.confusion(run(25)),
     "confusion, pairs": lambda: plots.confusion(run(60)),
@@ -231,6 +270,23 @@ def test_gain_curve_states_the_shares():
     title = plots.gain_curve(comparison).get_title(loc="left")
     assert title.startswith(f"{(gain > 0).mean():.0%} of classes improved")
     assert title.endswith(f"{(gain < 0).mean():.0%} harmed")
+
+
+def test_gain_curve_beside_chance_states_both():
+    a, b = run(60), run(60, strength=2.5, seed=1)
+    chance = analysis.gains(a, b, n_boot=50)
+    ax = plots.gain_curve(analysis.compare(a, b, n_boot=0), chance=chance)
+    by_chance = ", ".join(f"{share:.0%}" for share in chance.shares["null"])
+    assert ax.get_title(loc="left").endswith(f"by chance (grey): {by_chance}")
+
+
+def test_difficulty_follows_the_chosen_from_left_to_right():
+    a, b = run(60), run(60, strength=2.5, seed=1)
+    found = analysis.difficulty(a, b, n_boot=0)
+    ax = plots.difficulty(found, chosen_by="b")
+    drawn = sorted(line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "-")
+    expected = sorted(found.followed.query("chosen_by == 'b'")["value_b"])
+    np.testing.assert_allclose(drawn, expected)
 
 
 def test_confusion_rows_are_shares():

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, binomtest, false_discovery_control
+from statsmodels.stats.multitest import multipletests
 
 from featstore.errors import InvalidInputError
-from featstore.significance import benjamini_hochberg, mcnemar
+from featstore.significance import benjamini_hochberg, holm, mcnemar
 
 counts = st.integers(0, 400)
 
@@ -53,3 +54,15 @@ def test_untested_hypotheses_do_not_count():
     q = benjamini_hochberg(p)
     np.testing.assert_allclose(q[[1, 3, 4]], false_discovery_control(p[[1, 3, 4]]))
     assert np.isnan(q[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_holms_p_values_are_those_of_statsmodels(n):
+    p = np.random.default_rng(n).beta(0.3, 3, n).round(3)
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
+
+
+def test_holm_leaves_out_what_was_not_tested():
+    adjusted = holm(np.array([np.nan, 0.01, 0.04]))
+    assert np.isnan(adjusted[0])
+    np.testing.assert_allclose(adjusted[1:], [0.02, 0.04])

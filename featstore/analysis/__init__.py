@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from featstore.analysis.calibration import calibration, classwise_ece
 from featstore.analysis.cca import pwcca, svcca
+from featstore.analysis.changed_classes import changed_classes
 from featstore.analysis.cka import linear_cka, minibatch_cka
+from featstore.analysis.class_averages import class_averages
 from featstore.analysis.coarsening import coarsen
 from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confident_joint import ConfidentJoint
 from featstore.analysis.confusion import confusion
 from featstore.analysis.crossing import Crossing, crossing
+from featstore.analysis.difficulty import Difficulty, difficulty
 from featstore.analysis.doubling import doubling
 from featstore.analysis.duplicate_threshold import suggested_threshold
 from featstore.analysis.frechet import frechet_distance, random_frechet
+from featstore.analysis.gains import Gains, gains
 from featstore.analysis.granularity import granularity
 from featstore.analysis.granularity_gap import GranularityGap, granularity_gap
+from featstore.analysis.group_gains import group_gains
+from featstore.analysis.kin_confusion import kin_confusion
 from featstore.analysis.label_noise import LabelNoise, label_noise
 from featstore.analysis.label_shift import LabelShift, label_shift
 from featstore.analysis.labels_needed import LabelsNeeded, labels_needed
@@ -40,6 +46,8 @@ __all__ = [
     "Comparison",
     "ConfidentJoint",
     "Crossing",
+    "Difficulty",
+    "Gains",
     "GranularityGap",
     "LabelNoise",
     "LabelShift",
@@ -48,17 +56,23 @@ __all__ = [
     "SimilaritySettings",
     "TwoSample",
     "calibration",
+    "changed_classes",
+    "class_averages",
     "classifier_two_sample",
     "classwise_ece",
     "coarsen",
     "compare",
     "confusion",
     "crossing",
+    "difficulty",
     "doubling",
     "fit_temperature",
     "frechet_distance",
+    "gains",
     "granularity",
     "granularity_gap",
+    "group_gains",
+    "kin_confusion",
     "label_noise",
     "label_shift",
     "labels_needed",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featstore.analysis.level_hits import Rule, check_single_label
+from featstore.analysis.level_hits import Rule
+from featstore.decisions import decided
 from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
 
@@ -59,13 +60,13 @@ def coarsen(
     >>> print(coarse.classes, coarse.truth, coarse.scores)
     ('head', 'body') [1] [[0.5 0.5]]
     """
-    check_single_label(predictions)
+    run = decided(predictions)
     names, codes = taxonomy.coarsen(predictions.classes, level, of=of)
     if rule == "sum":
         scores = _sums(predictions.scores, codes, len(names))
     else:
         scores = np.zeros((len(predictions), len(names)), np.float32)
-        scores[np.arange(len(predictions)), codes[predictions.predicted]] = 1
+        scores[np.arange(len(predictions)), codes[run.predicted]] = 1
     seen = np.zeros(len(names), bool)
     seen[codes[predictions.seen]] = True
     return Predictions(

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featstore.analysis.pairing import common_rows
-from featstore.bootstrap import Statistic, bootstrap
+from featstore.analysis.pairing import paired
+from featstore.analysis.tallies import Tallies
+from featstore.bootstrap import bootstrap, bootstrap_sums
+from featstore.class_measure import class_measure
+from featstore.decisions import Decisions, Outcomes
 from featstore.intervals import percentile
-from featstore.predictions import Predictions
 from featstore.significance import benjamini_hochberg, mcnemar
-from featstore.validation import check_predictions
-from featstore.weighted import class_average_precision, mean_defined
+from featstore.weighted import mean_defined
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +87,15 @@ class Comparison:
 
 
 def compare(
-    a: Predictions, b: Predictions, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95
+    a: Outcomes, b: Outcomes, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95
 ) -> Comparison:
     """Compare run b to run a on the test rows that both have.
 
     Parameters
     ----------
     a, b
-        Runs of one target, e.g. on two features; a is the baseline.
+        Runs of one target, e.g. on two features; a is the baseline.  Single-label ones may come
+        without scores, as `featstore.decisions.Decisions`.
     n_boot, seed, level
         Paired percentile bootstrap over the common rows: resamples (0 leaves the interval
         NaN), their seed, coverage.
@@ -111,6 +113,7 @@ def compare(
 
     Examples
     --------
+    >>> from featstore.predictions import Predictions
     >>> ids, truth = np.array(["a", "b", "c"]), np.array([0, 1, 1])
     >>> all_cat = Predictions(ids, ("cat", "dog"), truth, np.eye(2, dtype=np.float32)[[0, 0, 0]],
     ...                       np.array([True, True]))
@@ -120,31 +123,27 @@ def compare(
     >>> print(round(comparison.difference, 3), comparison.p_exact, comparison.share_improved)
     0.667 0.5 0.5
     """
-    check_predictions(a)
-    check_predictions(b)
-    runs = common_rows(a, b)
-    n = len(runs[0])
-    measures = [class_average_precision(run) if run.multilabel else _accuracy(run) for run in runs]
-    observed, samples = bootstrap(
-        lambda weights: np.concatenate([measure(weights) for measure in measures]),
-        n,
-        n_boot=n_boot,
-        seed=seed,
-    )
-    observed = observed.reshape(2, -1)  # (runs, m)
-    samples = samples.reshape(*observed.shape, n_boot)
-    value_a, value_b = mean_defined(observed.T)
-    change = mean_defined(samples[1]) - mean_defined(samples[0])  # (n_boot,)
-    low, high = percentile(change[None], level=level)
-    if a.multilabel:
-        only = None
-        classes = _gain_in_precision(runs[0], observed, samples, level=level)
+    first, second = paired(a, b)
+    n = len(first)
+    only: tuple[int, int] | None = None
+    if isinstance(first, Decisions) and isinstance(second, Decisions):
+        rights = np.stack([first.right, second.right])
+        observed, samples = (
+            sums / n for sums in bootstrap_sums(rights, n_boot=n_boot, seed=seed)
+        )  # (2,), (2, n_boot)
+        value_a, value_b = observed
+        change = samples[1] - samples[0]
+        tallies = Tallies.of(first, second)
+        only = int(tallies.only_a.sum()), int(tallies.only_b.sum())
+        classes = _gain_in_accuracy(first.classes, tallies)
     else:
-        right_a, right_b = (run.predicted == run.truth for run in runs)
-        only = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-        classes = _gain_in_accuracy(runs[0], right_a, right_b)
+        observed, samples = _precisions(first, second, n_boot=n_boot, seed=seed)
+        value_a, value_b = mean_defined(observed.T)
+        change = mean_defined(samples[1]) - mean_defined(samples[0])  # (n_boot,)
+        classes = _gain_in_precision(first, observed, samples, level=level)
+    low, high = percentile(change[None], level=level)
     return Comparison(
-        metric="mAP" if a.multilabel else "top1",
+        metric="top1" if only else "mAP",
         value_a=float(value_a),
         value_b=float(value_b),
         difference=float(value_b - value_a),
@@ -162,36 +161,38 @@ def compare(
     )
 
 
-def _accuracy(run: Predictions) -> Statistic:
-    right = (run.predicted == run.truth).astype(np.float32)
-    return lambda weights: (right @ weights / weights.sum(axis=0, dtype=np.float64))[None]
-
-
-def _gain_in_accuracy(
-    run: Predictions, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]
-) -> pd.DataFrame:
-    truth = run.truth.astype(np.intp)
-    n, hits_a, hits_b, only_a, only_b = (
-        np.bincount(truth[rows], minlength=run.n_classes)
-        for rows in (slice(None), right_a, right_b, right_a & ~right_b, right_b & ~right_a)
-    )
-    rows = np.where(n > 0, n, np.nan)
-    p = np.where(n > 0, mcnemar(only_a, only_b), np.nan)
+def _gain_in_accuracy(names: tuple[str, ...], tallies: Tallies) -> pd.DataFrame:
+    accuracy_a, accuracy_b = tallies.accuracies
+    p = np.where(tallies.n > 0, mcnemar(tallies.only_a, tallies.only_b), np.nan)
     return pd.DataFrame(
         {
-            "class": run.classes,
-            "n": n,
-            "accuracy_a": hits_a / rows,
-            "accuracy_b": hits_b / rows,
-            "gain": (hits_b - hits_a) / rows,
+            "class": names,
+            "n": tallies.n,
+            "accuracy_a": accuracy_a,
+            "accuracy_b": accuracy_b,
+            "gain": tallies.gain,
             "p": p,
             "q": benjamini_hochberg(p),
         }
     )
 
 
+def _precisions(
+    a: Outcomes, b: Outcomes, *, n_boot: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average precisions of both runs, shape (2, c), and in resamples, (2, c, n_boot)."""
+    measures = [class_measure(run).of for run in (a, b)]
+    observed, samples = bootstrap(
+        lambda weights: np.concatenate([measure(weights) for measure in measures]),
+        len(a),
+        n_boot=n_boot,
+        seed=seed,
+    )
+    return observed.reshape(2, -1), samples.reshape(2, len(observed) // 2, n_boot)
+
+
 def _gain_in_precision(
-    run: Predictions,
+    run: Outcomes,
     observed: NDArray[np.float64],
     samples: NDArray[np.float64],
     *,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from featstore.predictions import Predictions
-from featstore.validation import check_predictions
+from featstore.decisions import Outcomes, decided
 
 
-def confusion(predictions: Predictions) -> pd.DataFrame:
+def confusion(predictions: Outcomes) -> pd.DataFrame:
     """Every pair of classes that was confused, the most frequent first.
 
     A full matrix of a thousand classes is nearly empty; this is its non-empty part off the
@@ -33,6 +32,7 @@ def confusion(predictions: Predictions) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from featstore.predictions import Predictions
     >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
     >>> run = Predictions(np.array(["a", "b", "c"]), ("cat", "dog"), np.array([0, 1, 1]), scores,
     ...                   np.array([True, True]))
@@ -40,9 +40,9 @@ def confusion(predictions: Predictions) -> pd.DataFrame:
       class taken_for  n  share
     0   dog       cat  1    0.5
     """
-    check_predictions(predictions)
-    called, names = predictions.predicted, np.array(predictions.classes, object)
-    truth, c = predictions.truth.astype(np.intp), predictions.n_classes
+    run = decided(predictions)
+    called, names = run.predicted, np.array(run.classes, object)
+    truth, c = run.truth.astype(np.intp), run.n_classes
     wrong = called != truth
     pairs, counts = np.unique(truth[wrong] * c + called[wrong], return_counts=True)
     order = np.argsort(-counts, kind="stable")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from featstore.analysis.level_hits import Rule, level_hits
-from featstore.bootstrap import bootstrap
+from featstore.bootstrap import bootstrap_sums
+from featstore.decisions import Outcomes
 from featstore.intervals import percentile
-from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
 
 
 def granularity(
-    predictions: Predictions,
+    predictions: Outcomes,
     taxonomy: Taxonomy,
     *,
     rule: Rule = "argmax",
@@ -27,7 +26,7 @@ def granularity(
     Parameters
     ----------
     predictions
-        Of one single-label run.
+        Of one single-label run; ``"argmax"`` needs no scores, see `featstore.decisions`.
     taxonomy
         Has every class of the run.  A class with several ancestors at a level belongs to all of
         them; see `featstore.analysis.level_hits.level_hits`.
@@ -58,6 +57,8 @@ def granularity(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from featstore.predictions import Predictions
     >>> frame = pd.DataFrame({"item": ["hat", "shirt", "pants"],
     ...                       "part": ["head", "body", "body"]})
     >>> scores = np.array([[0.4, 0.3, 0.3], [0.1, 0.3, 0.6]], np.float32)
@@ -70,19 +71,13 @@ def granularity(
     0.0 1.0
     """
     found = level_hits(predictions, taxonomy, rule=rule, of=of)
-    table = found.hits.astype(np.float32)  # (levels, n)
-    values, samples = bootstrap(
-        lambda weights: (table @ weights) / weights.sum(axis=0, dtype=np.float64),
-        len(predictions),
-        n_boot=n_boot,
-        seed=seed,
-    )
-    low, high = percentile(samples, level=level)
+    values, samples = bootstrap_sums(found.hits, n_boot=n_boot, seed=seed)
+    low, high = percentile(samples / len(predictions), level=level)
     return pd.DataFrame(
         {
             "level": found.levels,
             "n_classes": found.n_classes,
-            "accuracy": values,
+            "accuracy": values / len(predictions),
             "low": low,
             "high": high,
             "chance": found.chance,

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.analysis.level_hits import Rule, level_hits
-from featstore.analysis.pairing import common_rows
-from featstore.bootstrap import bootstrap
+from featstore.analysis.pairing import common_rows, paired
+from featstore.bootstrap import bootstrap_sums
+from featstore.decisions import Outcomes
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
@@ -61,8 +62,8 @@ class GranularityGap:
 
 
 def granularity_gap(
-    a: Predictions,
-    b: Predictions,
+    a: Outcomes,
+    b: Outcomes,
     taxonomy: Taxonomy,
     *,
     rule: Rule = "argmax",
@@ -117,18 +118,17 @@ def granularity_gap(
     >>> print(gap.opens_at, *gap.levels["gap"].round(3))
     item 0.667 0.0
     """
-    runs = common_rows(a, b)
+    runs: tuple[Outcomes, Outcomes]
+    if rule == "sum" and isinstance(a, Predictions) and isinstance(b, Predictions):
+        runs = common_rows(a, b)
+    else:
+        runs = paired(a, b)
     n = len(runs[0])
     found = [level_hits(run, taxonomy, rule=rule, of=of) for run in runs]
-    table = np.concatenate([hits.hits for hits in found]).astype(np.float32)  # (2 levels, n)
-    values, samples = bootstrap(
-        lambda weights: (table @ weights) / weights.sum(axis=0, dtype=np.float64),
-        n,
-        n_boot=n_boot,
-        seed=seed,
-    )
-    accuracy_a, accuracy_b = values.reshape(2, -1)
-    samples = samples.reshape(2, len(accuracy_a), n_boot)
+    hits = np.concatenate([of_run.hits for of_run in found])  # (2 levels, n)
+    values, samples = bootstrap_sums(hits, n_boot=n_boot, seed=seed)
+    accuracy_a, accuracy_b = values.reshape(2, -1) / n
+    samples = samples.reshape(2, len(accuracy_a), n_boot) / n
     low, high = percentile(samples[1] - samples[0], level=level)
     passed = opening(low, high)
     names = found[0].levels

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from featstore.decisions import Decisions, Outcomes, decided
 from featstore.errors import InvalidInputError
 from featstore.kinship import occurring
-from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
-from featstore.validation import check_predictions
 
 Rule = Literal["argmax", "sum"]
 """``"argmax"``: the ancestors of the predicted class; ``"sum"``: the class at the level with the
@@ -45,7 +44,7 @@ class LevelHits:
 
 
 def level_hits(
-    predictions: Predictions, taxonomy: Taxonomy, *, rule: Rule = "argmax", of: str | None = None
+    predictions: Outcomes, taxonomy: Taxonomy, *, rule: Rule = "argmax", of: str | None = None
 ) -> LevelHits:
     """Coarsen predictions and labels level by level.
 
@@ -56,7 +55,7 @@ def level_hits(
     Parameters
     ----------
     predictions
-        Of one single-label run.
+        Of one single-label run; ``"argmax"`` needs no scores.
     taxonomy
         Has every class of the run.
     rule
@@ -67,16 +66,20 @@ def level_hits(
     Raises
     ------
     InvalidInputError
-        If the run is multi-label, a class is missing from the taxonomy, or the run has no test
-        rows or impossible scores or labels.
+        If the run is multi-label or lacks the scores that are to be summed, a class is missing
+        from the taxonomy, or the run has no test rows or impossible scores or labels.
     FeatureNotFoundError
         If the taxonomy has no level `of`.
     """
-    check_single_label(predictions)
-    truth, called = predictions.truth.astype(np.intp), predictions.predicted
+    run = decided(predictions)
+    truth, called = run.truth.astype(np.intp), run.predicted.astype(np.intp)
     levels = taxonomy.levels[taxonomy.position(of) if of else 0 :]
     above = [occurring(up)[1] for up in taxonomy.lineage(predictions.classes, of=of)]
     if rule == "sum":
+        if isinstance(predictions, Decisions):
+            raise InvalidInputError(
+                "rule 'sum' adds up probabilities, and the run was given as its decisions only"
+            )
         answers = _largest_sums(predictions.scores, above)
         hits = [_related(truth, answer, up) for answer, up in zip(answers, above, strict=True)]
     else:
@@ -88,16 +91,6 @@ def level_hits(
         chance=tuple(float((rows @ up).max()) / len(predictions) for up in above),
         hits=np.array(hits),
     )
-
-
-def check_single_label(predictions: Predictions) -> None:
-    """Refuse a run that `check_predictions` refuses, or that is multi-label."""
-    check_predictions(predictions)
-    if predictions.multilabel:
-        raise InvalidInputError(
-            "granularity needs one class per row; this run is multi-label, and its coarser "
-            "labels are a target of their own"
-        )
 
 
 def meet(a: NDArray[np.intp], b: NDArray[np.intp], above: csr_array) -> NDArray[np.bool_]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from featstore.decisions import Decisions, Outcomes, decided
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
+from featstore.validation import check_predictions
+
+Run = TypeVar("Run", Predictions, Decisions)
 
 
-def common_rows(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+def common_rows(a: Run, b: Run) -> tuple[Run, Run]:
     """Restrict two runs to their common ids, sorted.
 
     Parameters
@@ -27,8 +30,8 @@ def common_rows(a: Predictions, b: Predictions) -> tuple[Predictions, Prediction
     Raises
     ------
     InvalidInputError
-        If the runs differ in their classes or in the labels of a common row, one is multi-label
-        and the other not, an id repeats within a run, or no row is common.
+        If the runs differ in their classes or in the labels of a common row, an id repeats within
+        a run, or no row is common.
 
     Examples
     --------
@@ -38,8 +41,6 @@ def common_rows(a: Predictions, b: Predictions) -> tuple[Predictions, Prediction
     >>> [run.ids.tolist() for run in common_rows(a, b)]
     [['y'], ['y']]
     """
-    if a.multilabel != b.multilabel:
-        raise InvalidInputError("one run is multi-label and the other single-label")
     if a.classes != b.classes:
         raise InvalidInputError(f"the runs have different classes: {_difference(a, b)}")
     for name, ids in (("first", a.ids), ("second", b.ids)):
@@ -53,7 +54,7 @@ def common_rows(a: Predictions, b: Predictions) -> tuple[Predictions, Prediction
             f"the runs have no test row in common (ids like '{a.ids[0]}' and '{b.ids[0]}'); "
             "were they evaluated on the same split of the same store?"
         )
-    a, b = _take(a, rows_a), _take(b, rows_b)
+    a, b = a.take(rows_a), b.take(rows_b)
     differs = (a.truth != b.truth).reshape(len(a), -1).any(axis=1)
     if differs.any():
         raise InvalidInputError(
@@ -63,13 +64,24 @@ def common_rows(a: Predictions, b: Predictions) -> tuple[Predictions, Prediction
     return a, b
 
 
-def _take(run: Predictions, rows: NDArray[np.intp]) -> Predictions:
-    return dataclasses.replace(
-        run, ids=run.ids[rows], truth=run.truth[rows], scores=run.scores[rows]
-    )
+def paired(a: Outcomes, b: Outcomes) -> tuple[Outcomes, Outcomes]:
+    """Restrict two runs to their common ids, without the scores of single-label ones.
+
+    Raises
+    ------
+    InvalidInputError
+        As `common_rows`, and if a run has no test rows, or impossible scores or labels.
+    """
+    if isinstance(a, Predictions) and isinstance(b, Predictions) and a.multilabel and b.multilabel:
+        check_predictions(a)
+        check_predictions(b)
+        return common_rows(a, b)
+    if a.multilabel != b.multilabel:
+        raise InvalidInputError("one run is multi-label and the other single-label")
+    return common_rows(decided(a), decided(b))
 
 
-def _difference(a: Predictions, b: Predictions) -> str:
+def _difference(a: Outcomes, b: Outcomes) -> str:
     only_a, only_b = set(a.classes) - set(b.classes), set(b.classes) - set(a.classes)
     if not only_a and not only_b:
         return "the same names in another order"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from featstore.analysis.confusion import confusion
 from featstore.bootstrap import bootstrap
+from featstore.decisions import Outcomes, decided
 from featstore.intervals import percentile, wilson
 from featstore.predictions import Predictions
 from featstore.ranking import Interpolation
@@ -17,7 +18,7 @@ from featstore.weighted import class_average_precision
 
 
 def per_class(
-    predictions: Predictions,
+    predictions: Outcomes,
     *,
     thresholds: Thresholds | None = None,
     interpolation: Interpolation = "all-points",
@@ -72,9 +73,9 @@ def per_class(
     0   cat  1       1.0        0.5               None
     1   dog  2       0.5        1.0                cat
     """
-    check_predictions(predictions)
     columns: dict[str, object] = {"class": list(predictions.classes)}
-    if predictions.multilabel:
+    if isinstance(predictions, Predictions) and predictions.multilabel:
+        check_predictions(predictions)
         positive = predictions.truth.astype(bool)
         support = positive.sum(axis=0)
         statistic = class_average_precision(predictions, interpolation=interpolation)
@@ -88,15 +89,16 @@ def per_class(
             columns |= {"threshold": thresholds.per_class.mean(axis=0)}
             columns |= {f"{name}_tuned": values for name, values in tuned.items()}
     else:
-        truth, called = predictions.truth.astype(np.intp), predictions.predicted
+        run = decided(predictions)
+        truth, called = run.truth, run.predicted
         correct, support, calls = (
-            np.bincount(codes, minlength=predictions.n_classes)
+            np.bincount(codes, minlength=run.n_classes)
             for codes in (truth[truth == called], truth, called)
         )
         low, high = wilson(correct, support, level=level)
         rates = _rates(correct, support, calls)
         columns |= {"n": support, "accuracy": rates["recall"], "low": low, "high": high}
-        worst = confusion(predictions).drop_duplicates("class")
+        worst = confusion(run).drop_duplicates("class")
         taken_for = dict(zip(worst["class"], worst["taken_for"], strict=True))
         confused = [taken_for.get(name) for name in predictions.classes]
         columns |= rates | {"most_confused_with": pd.Series(confused, dtype=object)}

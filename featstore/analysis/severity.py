@@ -9,11 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from featstore.analysis.level_hits import check_single_label
-from featstore.bootstrap import bootstrap
+from featstore.bootstrap import bootstrap_sums
+from featstore.decisions import Outcomes, decided
 from featstore.intervals import percentile
 from featstore.kinship import concepts, heights
-from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
 
 METRICS = (
@@ -26,7 +25,7 @@ METRICS = (
 
 
 def severity(
-    predictions: Predictions,
+    predictions: Outcomes,
     taxonomy: Taxonomy,
     *,
     of: str | None = None,
@@ -82,6 +81,7 @@ def severity(
 
     Examples
     --------
+    >>> from featstore.predictions import Predictions
     >>> frame = pd.DataFrame({"item": ["hat", "shirt", "pants"],
     ...                       "part": ["head", "body", "body"]})
     >>> run = Predictions(np.array(["a", "b", "c"]), ("hat", "shirt", "pants"), np.array([1, 2, 0]),
@@ -94,32 +94,34 @@ def severity(
     3     hierarchical_recall    0.5  3
     4         hierarchical_f1    0.5  3
     """
-    check_single_label(predictions)
-    truth, called = predictions.truth.astype(np.intp), predictions.predicted
+    run = decided(predictions)
+    truth, called = run.truth, run.predicted
     sets, height = _with_ancestors(predictions.classes, taxonomy, of)
     met = np.where(called == truth, 0, _lowest(sets[called].multiply(sets[truth]), height))
     # What all descend from says nothing.
     told_apart = csr_array(sets[:, sets.sum(axis=0) < sets.shape[0]])
     size = np.diff(told_apart.indptr)
     shared = np.diff(csr_array(told_apart[called].multiply(told_apart[truth])).indptr)
-    table = np.stack([met > 0, met, shared, size[called], size[truth]]).astype(np.float32)
-
-    def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        wrong, met, shared, called, true = (table @ weights).astype(np.float64)  # (b,) each
-        total = weights.sum(axis=0, dtype=np.float64)
-        parts = [met, met, shared, shared, 2 * shared]
-        wholes = [wrong, total, called, true, called + true]
-        return np.stack(
-            [
-                part / np.where(whole > 0, whole, np.nan)
-                for part, whole in zip(parts, wholes, strict=True)
-            ]
-        )
-
-    values, samples = bootstrap(statistic, len(predictions), n_boot=n_boot, seed=seed)
+    table = np.stack([met > 0, met, shared, size[called], size[truth]])
+    values, samples = (
+        _ratios(sums, len(run)) for sums in bootstrap_sums(table, n_boot=n_boot, seed=seed)
+    )
     low, high = percentile(samples, level=level)
     n = [int((met > 0).sum())] + 4 * [len(predictions)]
     return pd.DataFrame({"metric": METRICS, "value": values, "low": low, "high": high, "n": n})
+
+
+def _ratios(sums: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Turn sums over rows, shape (5, ...), into the five metrics."""
+    wrong, met, shared, called, true = sums
+    parts = [met, met, shared, shared, 2 * shared]
+    wholes = [wrong, np.full_like(met, n), called, true, called + true]
+    return np.stack(
+        [
+            part / np.where(whole > 0, whole, np.nan)
+            for part, whole in zip(parts, wholes, strict=True)
+        ]
+    )
 
 
 def _with_ancestors(

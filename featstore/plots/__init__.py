@@ -6,12 +6,16 @@ Every function draws on `ax`, or on a new figure of a fitting size, and returns 
 
 from __future__ import annotations
 
+from featstore.plots.class_averages import class_averages
 from featstore.plots.confusion import confusion
+from featstore.plots.difficulty import difficulty
 from featstore.plots.duplicates import duplicates
 from featstore.plots.few_shot import few_shot
 from featstore.plots.gain_curve import gain_curve
 from featstore.plots.granularity import granularity
 from featstore.plots.granularity_gap import granularity_gap
+from featstore.plots.group_gains import group_gains
+from featstore.plots.kin_confusion import kin_confusion
 from featstore.plots.label_noise import label_noise
 from featstore.plots.leaderboard import leaderboard
 from featstore.plots.per_class import per_class
@@ -23,12 +27,16 @@ from featstore.plots.similarity import similarity
 from featstore.plots.svg import to_svg
 
 __all__ = [
+    "class_averages",
     "confusion",
+    "difficulty",
     "duplicates",
     "few_shot",
     "gain_curve",
     "granularity",
     "granularity_gap",
+    "group_gains",
+    "kin_confusion",
     "label_noise",
     "leaderboard",
     "per_class",

@@ -34,16 +34,18 @@ def coarse_hits(run, taxonomy, level, rule):
 
 @pytest.mark.parametrize("rule", ["argmax", "sum"])
 def test_digits_by_their_strokes(blurred, strokes, rule):
-    frame = granularity(blurred, strokes, rule=rule, n_boot=200, seed=4, level=0.9)
+    frame = granularity(blurred, strokes, rule=rule, n_boot=4000, seed=4, level=0.9)
     assert frame["level"].tolist() == ["digit", "stroke", "shape"]
     assert frame["n_classes"].tolist() == [10, 3, 2]
     assert (frame["n"] == len(blurred)).all()
-    weights = np.concatenate(list(resamples(len(blurred), n_boot=200, seed=4)), axis=1)
+    weights = np.concatenate(list(resamples(len(blurred), n_boot=2000, seed=4)), axis=1)
     for row in frame.itertuples():
         hits = coarse_hits(blurred, strokes, row.level, rule)
         assert row.accuracy == pytest.approx(hits.mean())
+        samples = hits @ weights / len(hits)
+        # Independent draws: a few hundredths of the standard error apart.
         np.testing.assert_allclose(
-            [row.low, row.high], np.quantile(hits @ weights / len(hits), [0.05, 0.95]), rtol=1e-6
+            [row.low, row.high], np.quantile(samples, [0.05, 0.95]), atol=0.15 * samples.std()
         )
         coarse, codes = strokes.coarsen(blurred.classes, row.level)
         names = pd.Series([coarse[code] for code in codes[blurred.truth]])

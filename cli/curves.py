@@ -1,0 +1,64 @@
+"""What commands do with curves: keep their draws in a file, and draw them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import pandas as pd
+
+from featstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from featstore.few_shot_result import FewShot
+    from featstore.quantity_result import Quantity
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def file_option(name: str, purpose: str, suffixes: Sequence[str]) -> Callable[[Command], Command]:
+    """Make an option for a file to write, with one of the endings."""
+
+    def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and path.suffix not in suffixes:
+            raise InvalidInputError(f"{path} must end in {' or '.join(suffixes)}")
+        return path
+
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option(
+        name, type=kind, callback=check, help=f"{purpose}: {' or '.join(suffixes)}."
+    )
+
+
+out_option = file_option("--out", "Keep every draw's result", (".csv", ".json"))
+
+
+def write_results(path: Path, results: Sequence[FewShot] | Sequence[Quantity]) -> None:
+    """Write every draw's value as CSV, or all that is known as JSON."""
+    from featstore.result_document import joined
+
+    if path.suffix == ".csv":
+        joined(results, "values").to_csv(path, index=False)
+    else:
+        documents = [result.to_json() for result in results]
+        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
+
+
+def write_plot(path: Path, drawn: Axes) -> None:
+    """Write the figure of some axes as SVG."""
+    from featstore import plots
+
+    figure = drawn.get_figure(root=True)
+    assert figure is not None  # it was just made
+    path.write_text(plots.to_svg(figure))
+
+
+def interval_texts(low: pd.Series, high: pd.Series) -> list[str]:
+    """Intervals in percent; nothing where there is none."""
+    pairs = zip(low, high, strict=True)
+    return [f"{100 * a:.1f} – {100 * b:.1f}" if a == a else "" for a, b in pairs]

@@ -1,0 +1,64 @@
+"""Difficulty: the hardest and easiest classes of one run followed to the other (Fig. A5)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from matplotlib.axes import Axes
+
+from featstore.analysis.difficulty import Difficulty
+from featstore.plots.canvas import BLUE, INK, VERMILLION, axes, grid, percent, title
+
+
+def difficulty(
+    found: Difficulty,
+    *,
+    chosen_by: Literal["a", "b"] = "a",
+    names: tuple[str, str] = ("a", "b"),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a line for every chosen class, as Cole et al. (2022), Fig. A5.
+
+    The run that chooses is on the left.  Dashed: the mean of the chosen on rows that did not choose
+    them, which is where an unchanged representation would end too.
+
+    Parameters
+    ----------
+    found
+        Of `featstore.analysis.difficulty`.
+    chosen_by
+        Whose hardest (vermillion) and easiest (blue) classes are followed.
+    names
+        Of the runs a and b.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featstore.analysis.difficulty import difficulty as follow
+    >>> from featstore.decisions import Decisions
+    >>> rows = np.arange(80)
+    >>> called = np.where(rows % 10 < 2 * (rows % 4), (rows + 1) % 4, rows % 4)
+    >>> run = Decisions(rows.astype(str), tuple("abcd"), rows % 4, called, np.ones(4, bool))
+    >>> ax = difficulty(follow(run, run, n_boot=0), chosen_by="b", names=("dino", "clip"))
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['clip', 'dino']
+    """
+    other = "b" if chosen_by == "a" else "a"
+    ax = axes(ax, width=3.6, height=3.8)
+    grid(ax, "y")
+    for end, colour in (("easiest", BLUE), ("hardest", VERMILLION)):
+        of_end = (found.followed["chosen_by"] == chosen_by) & (found.followed["end"] == end)
+        lines = found.followed.loc[of_end, [f"value_{chosen_by}", f"value_{other}"]].to_numpy().T
+        ax.plot([0, 1], lines, color=colour, alpha=max(0.08, 1 / (1 + lines.shape[1] / 10)))
+        ends = found.ends[(found.ends["chosen_by"] == chosen_by) & (found.ends["end"] == end)]
+        means = ends[[f"other_rows_{chosen_by}", f"other_rows_{other}"]].to_numpy()[0]
+        ax.plot([0, 1], means, color=INK, linestyle="--", marker="o", markersize=4, linewidth=2)
+    ax.set_xticks([0, 1], [names["ab".index(run)] for run in (chosen_by, other)])
+    ax.set_xlim(-0.25, 1.25)
+    ax.set_ylabel(found.metric.replace("_", " ") + " of the class")
+    ax.yaxis.set_major_formatter(percent())
+    spearman = found.correlations["value"].iloc[0]
+    title(ax, f"rank correlation of {found.n_classes:,} classes: {spearman:.2f}")
+    return ax
