@@ -13,6 +13,7 @@ from featstore.html_report.command import extract_command, probe_command
 from featstore.html_report.numbers import plural
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
+from featstore.corruptions import Corruption
 from featstore.transform import Transform
 
 HISTORY_LINES = 50
@@ -79,7 +80,9 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     stored = [name for name in used if name in store.features]
     return Provenance(
         features=[
-            Feature(info, describe(info.spec.transform), engines.get(info.name, ""))
+            Feature(
+                info, describe(info.spec.transform, info.spec.corruption), engines.get(info.name, "")
+            )
             for info in map(store.feature, stored)
         ],
         commands=[
@@ -93,7 +96,7 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     )
 
 
-def describe(transform: Transform | None) -> str:
+def describe(transform: Transform | None, corruption: Corruption | None = None) -> str:
     """Say in words what happens to an image.
 
     Examples
@@ -111,7 +114,8 @@ def describe(transform: Transform | None) -> str:
         "crop-resize": f"centre crop of {transform.crop_fraction or 0:.1%}, to {size}",
         "squash": f"squashed to {size} × {size}",
     }[transform.geometry]
-    return f"{geometry}, {transform.interpolation}"
+    before = "" if corruption is None else f"{corruption.label}, then "
+    return f"{before}{geometry}, {transform.interpolation}"
 
 
 def _machines(
