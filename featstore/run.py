@@ -25,6 +25,7 @@ from featstore.thresholds import Thresholds
 if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
+    from featstore.fitted import Fitted
     from featstore.ranking import Interpolation
     from featstore.taxonomy import Taxonomy
 
@@ -83,6 +84,8 @@ class ProbeRun:
         selection.
     thresholds
         Of a multi-label run, chosen on rows that are not reported.
+    fitted
+        The probe itself, where it was asked for; it is not stored.
     """
 
     name: str
@@ -95,6 +98,7 @@ class ProbeRun:
     provenance: Mapping[str, Any]
     fold_scores: pd.DataFrame = field(default_factory=lambda: _frame([], _FOLD_SCORES))
     thresholds: Thresholds | None = None
+    fitted: Fitted | None = None
 
     @property
     def accuracy(self) -> float:

@@ -12,6 +12,7 @@ from featstore.analysis.coarsening import coarsen
 from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confident_joint import ConfidentJoint
 from featstore.analysis.confusion import confusion
+from featstore.analysis.corruption_drop import CorruptionDrop, corruption_drop
 from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.doubling import doubling
 from featstore.analysis.duplicate_threshold import suggested_threshold
@@ -39,6 +40,7 @@ __all__ = [
     "MMD",
     "Comparison",
     "ConfidentJoint",
+    "CorruptionDrop",
     "Crossing",
     "GranularityGap",
     "LabelNoise",
@@ -53,6 +55,7 @@ __all__ = [
     "coarsen",
     "compare",
     "confusion",
+    "corruption_drop",
     "crossing",
     "doubling",
     "fit_temperature",

@@ -81,6 +81,7 @@ def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[
     words += ["--subset", config.train_subset] if config.train_subset else []
     words += ["--val", val] if val is not None else []
     words += [] if config.nested else ["--test", config.test_split]
+    words += [word for name in config.test_features for word in ("--test-feature", name)]
     words += _selection_words(config)
     words += ["--seed", str(config.seed)] if config.seed else []
     return shlex.join([*words, "--name", name])

@@ -7,6 +7,7 @@ Every function draws on `ax`, or on a new figure of a fitting size, and returns 
 from __future__ import annotations
 
 from featstore.plots.confusion import confusion
+from featstore.plots.corruption_drop import corruption_drop
 from featstore.plots.duplicates import duplicates
 from featstore.plots.few_shot import few_shot
 from featstore.plots.gain_curve import gain_curve
@@ -24,6 +25,7 @@ from featstore.plots.svg import to_svg
 
 __all__ = [
     "confusion",
+    "corruption_drop",
     "duplicates",
     "few_shot",
     "gain_curve",
