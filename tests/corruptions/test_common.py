@@ -16,8 +16,8 @@ from featstore.errors import MissingDependencyError, UnreadableImageError
 from featstore.images import decode
 
 NO_PACKAGE = "imagecorruptions-imaug, the extra `corruptions`, is not installed"
-#: It compiles for seconds at its first use.
-QUICK = [kind for kind in KINDS if kind != "glass_blur"]
+
+
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,7 @@ def test_names_are_those_of_the_package() -> None:
     assert tuple(get_corruption_names()) == KINDS
 
 
-@pytest.mark.parametrize(
-    "kind", [*QUICK, pytest.param("glass_blur", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_image_is_corrupted_in_one_way(image: Image.Image, kind: str) -> None:
     needs_package()
     corruption = CommonCorruption(kind, 3)
