@@ -29,9 +29,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
 
     name = "n"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Convert."""
         from featstore.counts import parse_count
 

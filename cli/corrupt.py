@@ -19,9 +19,7 @@ from featstore.cli.output import echo_json, echo_note, json_option
     metavar="NAME",
     help="resize256, downsample2, downsample4, jpeg10, salt-pepper0.01, gaussian_noise-3, …",
 )
-@click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path), help="The new folder."
-)
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="The new folder.")
 @click.option("--target", help="Label column of the manifest [default: the first].")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads [default: cores].")
 @click.option(

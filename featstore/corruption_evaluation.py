@@ -131,7 +131,7 @@ def _answers(
     *,
     save: bool,
 ) -> tuple[ProbeRun, dict[str, ProbeRun]]:
-    """Runs on clean images and, by corruption, on corrupted ones; fitted at most once."""
+    """Return runs on clean images and, by corruption, on corrupted ones; fit at most once."""
     known = corrupted_features(store, features)
     wanted = list(known) if only is None else list(only)
     missing = [label for label in wanted if label not in known]
@@ -143,22 +143,21 @@ def _answers(
             f"`featstore extract … --corrupt {missing[0] if missing else 'paper'}`"
         )
     clean = request.stored(store, features)
-    runs: dict[str, ProbeRun | None] = {
-        label: dataclasses.replace(request, test_features=tuple(known[label])).stored(
-            store, features
-        )
-        for label in wanted
-    }
-    if clean is None or None in runs.values():
+    runs: dict[str, ProbeRun] = {}
+    for label in wanted:
+        asked = dataclasses.replace(request, test_features=tuple(known[label]))
+        if (run := asked.stored(store, features)) is not None:
+            runs[label] = run
+    lacking = [label for label in wanted if label not in runs]
+    if clean is None or lacking:
         fitted = request.run(store, features, save=save, keep_fitted=True)
         clean = clean or fitted
-        for label, run in runs.items():
-            if run is None:
-                runs[label] = shifted(store, fitted, known[label], n_boot=request.n_boot)
-                if save:
-                    store.save_run(runs[label])
-                    record(store.folder, "probe", run=runs[label].name)
-    return clean, {label: run for label, run in runs.items() if run is not None}
+        for label in lacking:
+            runs[label] = shifted(store, fitted, known[label], n_boot=request.n_boot)
+            if save:
+                store.save_run(runs[label])
+                record(store.folder, "probe", run=runs[label].name)
+    return clean, {label: runs[label] for label in wanted}
 
 
 def _predictions(runs: Mapping[str, ProbeRun]) -> dict[str, Predictions]:

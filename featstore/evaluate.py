@@ -264,7 +264,8 @@ def _check_free(store: FeatureStore, name: str, asked: tuple[object, ...]) -> No
     if (config.features, config.target, config.preset, config.test_features) != asked:
         raise InvalidInputError(
             f"there is a run {name!r} already: {config.preset} on {' + '.join(config.features)} → "
-            f"{config.target}, reported on {config.tested_on}; choose another --name, or remove it with featstore rm"
+            f"{config.target}, reported on {config.tested_on}; choose another --name, or remove it "
+            "with featstore rm"
         )
 
 

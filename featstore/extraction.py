@@ -21,8 +21,8 @@ from featstore.feature_task import FeatureTask
 from featstore.feed import PixelFeed
 from featstore.history import record
 from featstore.location import open_folder
-from featstore.presence import check_shards
 from featstore.preparation import Preparation
+from featstore.presence import check_shards
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
 from featstore.sharing import SharedWork

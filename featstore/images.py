@@ -141,9 +141,7 @@ def apply(
     return out
 
 
-def resize_short_side(
-    image: Image.Image, short: int, interpolation: Interpolation
-) -> Image.Image:
+def resize_short_side(image: Image.Image, short: int, interpolation: Interpolation) -> Image.Image:
     """Resize a decoded image so that its short side has `short` pixels; the long one is rounded.
 
     Raises

@@ -118,7 +118,7 @@ def check_shift(
 
 
 def _differences(a: FeatureView, b: FeatureView) -> list[str]:
-    """What makes a value, but for the images and the precision it is stored in."""
+    """List what differs in how values are made, but for corruption and stored precision."""
     alike = dataclasses.replace(b.spec, corruption=a.spec.corruption, dtype=a.spec.dtype)
     if a.spec.digest == alike.digest:
         return []

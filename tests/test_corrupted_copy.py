@@ -65,7 +65,7 @@ def test_an_interrupted_copy_goes_on_and_a_whole_one_stays(
     assert not (tmp_path / "copy").exists()
     scratch = tmp_path / ".copy.partial"
     (scratch / "train" / ".x.0123.partial.png").write_bytes(b"cut short by a kill")
-    with pytest.raises(InvalidInputError, match="is a copy with salt-pepper0.01"):
+    with pytest.raises(InvalidInputError, match=r"is a copy with salt-pepper0\.01"):
         fs.corrupt_images(few_photos, "jpeg10", tmp_path / "copy")
     resumed = fs.corrupt_images(few_photos, "salt-pepper", tmp_path / "copy")
     assert (resumed.images, resumed.written) == (60, 35)
@@ -93,11 +93,11 @@ def test_nothing_is_overwritten(few_photos: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_write_one_copy(tmp_path: Path) -> None:
+    bad = tmp_path / "images"
+    for name in ("a/1.png", "b/2.png"):
+        (bad / name).parent.mkdir(parents=True)
+        (bad / name).write_bytes(b"no image")
     with pytest.raises(UnreadableImageError):
-        bad = tmp_path / "images"
-        for name in ("a/1.png", "b/2.png"):
-            (bad / name).parent.mkdir(parents=True)
-            (bad / name).write_bytes(b"no image")
         fs.corrupt_images(bad, "jpeg10", tmp_path / "copy")
     descriptor = os.open(tmp_path / ".copy.partial" / "corruption.json", os.O_RDWR)
     try:

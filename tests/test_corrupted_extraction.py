@@ -86,7 +86,9 @@ def test_a_clean_spec_says_nothing_and_a_corrupted_one_everything() -> None:
     assert "corruption.quality: 10 | –" in noisy.differences(CLEAN)
 
 
-def test_another_corruption_is_not_taken_for_this_one(few_photos: Path, store: FeatureStore) -> None:
+def test_another_corruption_is_not_taken_for_this_one(
+    few_photos: Path, store: FeatureStore
+) -> None:
     dataset = ImageFolder.scan(few_photos)
     with pytest.raises(SpecMismatchError, match="corruption"):
         extract_features(

@@ -85,9 +85,7 @@ def test_stored_subsets_are_pooled_whole(stores: Stores, tmp_path: Path) -> None
         fs.pool(two, subset="other")
 
 
-def test_folders_of_links_and_tar_files_keep_classes_apart(
-    stores: Stores, tmp_path: Path
-) -> None:
+def test_folders_of_links_and_tar_files_keep_classes_apart(stores: Stores, tmp_path: Path) -> None:
     found = fs.pool({name: stores[name] for name in ("shop", "street")}, total=30)
     fs.export_pool(found, tmp_path / "links")
     linked = ImageFolder.scan(tmp_path / "links", hold_out=None)

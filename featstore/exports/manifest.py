@@ -178,7 +178,7 @@ def _line(entry: Entry, *, multi: bool) -> str:
     return json.dumps({"id": entry.id, "path": path, **label, **split}, ensure_ascii=False) + "\n"
 
 
-def _link(entries: list[Entry], out: Path) -> None:
+def _link(entries: Sequence[Entry], out: Path) -> None:
     if out.exists():
         raise InvalidInputError(f"{out} exists; choose another --out")
     for entry in entries:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featstore.corruptions import Corruption
 from featstore.feature import FeatureInfo
 from featstore.history import environment, history
 from featstore.html_report.command import extract_command, probe_command
 from featstore.html_report.numbers import plural
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
-from featstore.corruptions import Corruption
 from featstore.transform import Transform
 
 HISTORY_LINES = 50
@@ -81,7 +81,9 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     return Provenance(
         features=[
             Feature(
-                info, describe(info.spec.transform, info.spec.corruption), engines.get(info.name, "")
+                info,
+                describe(info.spec.transform, info.spec.corruption),
+                engines.get(info.name, ""),
             )
             for info in map(store.feature, stored)
         ],

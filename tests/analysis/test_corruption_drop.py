@@ -60,9 +60,7 @@ def test_corruption_errors_are_those_of_hendrycks_and_dietterich() -> None:
     for kind, labels in kinds.items():
         mine, theirs = sum(error(RUNS[x]) for x in labels), sum(error(BASE[x]) for x in labels)
         ces.append(mine / theirs)
-        relatives.append(
-            (mine - len(labels) * error(clean)) / (theirs - len(labels) * error(base))
-        )
+        relatives.append((mine - len(labels) * error(clean)) / (theirs - len(labels) * error(base)))
         row = found.errors.set_index("kind").loc[kind]
         assert row["error"] == pytest.approx(mine / len(labels))
         assert row["ce"] == pytest.approx(ces[-1])
@@ -103,7 +101,7 @@ def test_several_labels_are_measured_by_map() -> None:
             ids,
             ("a", "b", "c"),
             truth,
-            (1 / (1 + np.exp(-truth * gain + rng.normal(size=(N, 3))))).astype(np.float32),
+            (1 / (1 + np.exp(-1.0 * truth * gain + rng.normal(size=(N, 3))))).astype(np.float32),
             np.ones(3, bool),
         )
         for gain in (3, 1)

@@ -18,8 +18,6 @@ from featstore.images import decode
 NO_PACKAGE = "imagecorruptions-imaug, the extra `corruptions`, is not installed"
 
 
-
-
 @pytest.fixture(scope="module")
 def image(photos: Path) -> Image.Image:
     return decode(sorted(photos.glob("*/*/*.jpg"))[0]).resize((96, 128))
@@ -71,8 +69,11 @@ def test_another_image_or_seed_has_other_noise(image: Image.Image, kind: str) ->
 def test_pixels_are_those_of_the_definition(image: Image.Image) -> None:
     needs_package()
     pixels = np.asarray(image) / 255
-    draws = np.random.RandomState(  # noqa: NPY002 - the generator that the package draws from
-        [image_seed("gaussian_noise", 0, "a.jpg") >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
+    draws = np.random.RandomState(
+        [
+            image_seed("gaussian_noise", 0, "a.jpg") >> shift & 0xFFFFFFFF
+            for shift in (0, 32, 64, 96)
+        ]
     )
     noisy = np.clip(pixels + draws.normal(size=pixels.shape, scale=0.18), 0, 1)
     corrupted = CommonCorruption("gaussian_noise", 3).apply(image, "a.jpg")

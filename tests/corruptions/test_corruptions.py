@@ -34,7 +34,9 @@ from featstore.images import decode
 def images(photos: Path) -> dict[str, Image.Image]:
     """Return photos of several sizes, upright and lying."""
     found = {path.name: decode(path) for path in sorted(photos.glob("*/*/*.jpg"))[:60:10]}
-    return found | {f"turned {name}": image.rotate(90, expand=True) for name, image in found.items()}
+    return found | {
+        f"turned {name}": image.rotate(90, expand=True) for name, image in found.items()
+    }
 
 
 def size_at_256(image: Image.Image) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import featstore as fs
 from featstore.store import FeatureStore
 
-NETS = ("a=random/resnet18?size=64", "b=random/mobilenet_v3_small?size=64")
+NETS = ("a=random/resnet18?size=64", "b=random/resnet18?size=64&seed=1")
 
 
 def make_corrupted_store(photos: Path, path: Path) -> FeatureStore:
