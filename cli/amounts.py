@@ -24,6 +24,21 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
             self.fail(f"{value!r} is no list of whole numbers such as 1,2,4", param, ctx)
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """A number of rows: 500, 50k or 1.3M."""
+
+    name = "n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Convert."""
+        from featstore.counts import parse_count
+
+        try:
+            return parse_count(str(value))
+        except InvalidInputError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
     """Numbers of rows with commas between them: 500,50k,1.3M."""
 

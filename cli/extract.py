@@ -32,6 +32,13 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     help="The weights' own transform, or the paper's centre crop of 87.5 % of the short side.",
 )
 @click.option(
+    "--corrupt",
+    multiple=True,
+    metavar="NAME",
+    help="Corrupt the images first: jpeg10, downsample2, gaussian_noise-3, paper (all five of the "
+    "paper's), common-3; repeat it, also with 'clean'. The feature is called resnet50-jpeg10.",
+)
+@click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
     default="float16",
@@ -104,6 +111,7 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
     featstore extract birds/ -b torchvision/resnet50 -b timm/vit_small_patch14_dinov2 -o birds.zarr
     featstore extract birds.csv --multilabel habitat -b dino=onnx:dino.onnx -o birds.zarr
     featstore extract birds/ -b 'checkpoint:simclr.pth?arch=resnet50' -o birds.zarr
+    featstore extract birds/ -b torchvision/resnet50 --corrupt clean --corrupt paper -o birds.zarr
     """
     from featstore.extraction import extract
 
@@ -111,6 +119,7 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
         _dataset(images, options),
         backbones,
         out,
+        corrupt=options["corrupt"],
         transform=options["transform"],
         dtype=options["dtype"],
         numerics=options["numerics"],

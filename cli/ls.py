@@ -51,6 +51,7 @@ _FEATURE_COLUMNS = [
     "MB",
     "state",
     "excluded",
+    "corruption",
     "architecture",
     "weights",
 ]
@@ -73,6 +74,7 @@ def features_frame(store: FeatureStore) -> pd.DataFrame:
                 "MB": round(info.nbytes / 1e6, 2),
                 "state": "sealed" if info.sealed else "unfinished",
                 "excluded": len(info.excluded),
+                "corruption": info.spec.corruption.label if info.spec.corruption else "",
                 "architecture": info.spec.backbone.architecture,
                 "weights": info.spec.backbone.weights,
             }

@@ -19,6 +19,8 @@ from featstore.errors import FeatstoreError
 COMMANDS = {
     "extract": "extract",
     "subset": "subset",
+    "pool": "pool",
+    "corrupt": "corrupt",
     "probe": "probe",
     "few-shot": "few_shot",
     "quantity": "quantity",
@@ -29,6 +31,7 @@ COMMANDS = {
     "label-noise": "label_noise",
     "calibration": "calibration",
     "shift": "shift",
+    "corruptions": "corruptions",
     "granularity": "granularity",
     "taxonomy": "taxonomy",
     "per-class": "per_class",

@@ -54,6 +54,13 @@ _DROWNING = 5
 @click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
 @click.option("--test", help="Split to report on [default: test, else val].")
 @click.option(
+    "--test-feature",
+    "test_features",
+    multiple=True,
+    help="Feature to report on instead, of the same backbone: that of corrupted images; once for "
+    "each feature of a fusion.",
+)
+@click.option(
     "--select",
     type=click.Choice(["val", "kfold", "nested"]),
     help="Choose on validation rows, on folds of train, or on folds within outer folds, which are "
@@ -123,6 +130,8 @@ def command(
     opened = FeatureStore.open(store)
     sealed = [name for name in opened.features if opened.feature(name).sealed]
     choices = _choices(sealed, features, fuse)
+    if options["test_features"] and len(choices) > 1:
+        raise InvalidInputError("--test-feature needs --features or --fuse: what to train on")
     if options["name"] and len(choices) > 1:
         raise InvalidInputError(
             f"one --name for {len(choices)} runs; choose a feature with --features or --fuse"
@@ -198,6 +207,7 @@ def _show(run: Any) -> None:
             f"{config.n_test} rows, each predicted by a probe of the other {config.folds - 1} folds"
             if config.nested
             else f"{config.n_train} rows trained on{_of_subset(config)}, {config.n_test} tested on"
+            + (f", as {' + '.join(config.test_features)}" if config.test_features else "")
         )
     )
     if config.nested and len(run.fold_scores):

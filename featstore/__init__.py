@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from featstore import plots
     from featstore.analysis.compare import Comparison
+    from featstore.analysis.corruption_drop import CorruptionDrop
     from featstore.analysis.granularity_gap import GranularityGap
     from featstore.analysis.label_noise import LabelNoise
     from featstore.class_draws import ClassDraws
     from featstore.class_groups import ClassGroups
     from featstore.compaction import Compaction, compact
+    from featstore.corrupted_copy import CorruptedCopy, corrupt_images
+    from featstore.corruption_evaluation import corruption_drop
     from featstore.datasets import ImageFolder, ImageTable
     from featstore.decisions import Decisions
     from featstore.differences import StoreDifference, diff
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from featstore.errors import FeatstoreError
     from featstore.evaluate import probe
     from featstore.exports import Exported, export
+    from featstore.exports.pooled import export_pool
     from featstore.extraction import Extraction, extract
     from featstore.feature_similarity import similarity
     from featstore.few_shot_result import FewShot
@@ -49,12 +53,14 @@ if TYPE_CHECKING:
     from featstore.merging import Merge, merge
     from featstore.mislabelled import label_noise
     from featstore.paired_runs import difficulty, gains, group_gains
+    from featstore.pooled_set import Pool, pool
     from featstore.predictions import Predictions
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.run_calibration import Calibration, calibration
     from featstore.samples import Samples, Target
+    from featstore.shifted_evaluation import shifted
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
     from featstore.size_draws import SizeDraws
@@ -74,6 +80,8 @@ _HOMES = {
     "ClassGroups": "class_groups",
     "Compaction": "compaction",
     "Comparison": "analysis.compare",
+    "CorruptedCopy": "corrupted_copy",
+    "CorruptionDrop": "analysis.corruption_drop",
     "Duplicates": "duplicate_search",
     "Decisions": "decisions",
     "EpisodeDraws": "episode_draws",
@@ -94,6 +102,7 @@ _HOMES = {
     "Importation": "importation",
     "LabelNoise": "analysis.label_noise",
     "Merge": "merging",
+    "Pool": "pooled_set",
     "Predictions": "predictions",
     "ProbeRun": "run",
     "Quantity": "quantity_result",
@@ -109,12 +118,15 @@ _HOMES = {
     "calibration": "run_calibration",
     "compact": "compaction",
     "compare": "run",
+    "corrupt_images": "corrupted_copy",
+    "corruption_drop": "corruption_evaluation",
     "diff": "differences",
     "difficulty": "paired_runs",
     "draw_subsets": "subset_drawing",
     "duplicates": "duplicate_search",
     "episodes": "episode_evaluation",
     "export": "exports",
+    "export_pool": "exports.pooled",
     "extract": "extraction",
     "few_shot": "shot_evaluation",
     "fusion": "fusion_evaluation",
@@ -125,11 +137,13 @@ _HOMES = {
     "label_noise": "mislabelled",
     "load_tensor": "tensors",
     "merge": "merging",
+    "pool": "pooled_set",
     "probe": "evaluate",
     "quantity": "quantity_evaluation",
     "repair": "verification",
     "report": "html_report",
     "shift": "split_shift",
+    "shifted": "shifted_evaluation",
     "similarity": "feature_similarity",
     "tensor_batches": "tensors",
     "to_dask": "handover",
@@ -144,6 +158,8 @@ __all__ = [
     "ClassGroups",
     "Compaction",
     "Comparison",
+    "CorruptedCopy",
+    "CorruptionDrop",
     "Decisions",
     "Duplicates",
     "EpisodeDraws",
@@ -164,6 +180,7 @@ __all__ = [
     "Importation",
     "LabelNoise",
     "Merge",
+    "Pool",
     "Predictions",
     "ProbeRun",
     "Quantity",
@@ -180,12 +197,15 @@ __all__ = [
     "calibration",
     "compact",
     "compare",
+    "corrupt_images",
+    "corruption_drop",
     "diff",
     "difficulty",
     "draw_subsets",
     "duplicates",
     "episodes",
     "export",
+    "export_pool",
     "extract",
     "few_shot",
     "fusion",
@@ -198,11 +218,13 @@ __all__ = [
     "merge",
     "open",
     "plots",
+    "pool",
     "probe",
     "quantity",
     "repair",
     "report",
     "shift",
+    "shifted",
     "similarity",
     "tensor_batches",
     "to_dask",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +20,13 @@ from featstore.procedure import carry_out
 from featstore.protocol import chosen_metric, chosen_preset, make_estimator
 from featstore.run import Head, ProbeRun
 from featstore.run_config import RunConfig
+from featstore.run_name import run_name
 from featstore.scaling import BlockScaling, ScalingKind
 from featstore.search import SearchKind
 from featstore.selection_plan import Rule, SelectBy, SelectionPlan
-from featstore.spec import digest
+from featstore.shifted_evaluation import check_shift, shifted
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore, checked_name
-
-_NAME_LENGTH = 120
 
 
 def probe(
@@ -44,6 +42,7 @@ def probe(
     train_subset: str | None = None,
     val: str | None = None,
     test: str | None = None,
+    test_features: str | Sequence[str] | None = None,
     select: SelectBy | None = None,
     folds: int | None = None,
     repeats: int = 1,
@@ -59,6 +58,7 @@ def probe(
     n_boot: int = 1000,
     name: str | None = None,
     save: bool = True,
+    keep_fitted: bool = False,
 ) -> ProbeRun:
     """Fit a probe on stored features and evaluate it.
 
@@ -85,6 +85,8 @@ def probe(
         Per-block scaling, learned on training rows.
     train, val, test
         Splits.  By default ``test`` is reported on, or ``val`` in stores without a test split.
+    test_features
+        Features to report on instead, as many, of the same backbones: those of corrupted images.
     train_subset
         A stored subset of the training split: nothing else is fitted.  Without a validation split,
         a share or folds of the subset choose.
@@ -125,6 +127,9 @@ def probe(
         Of the run; made from the configuration by default.
     save
         Whether to store the run.
+    keep_fitted
+        Whether the run holds on to the fitted probe, and to all that this keeps in memory, for
+        `featstore.shifted`.
 
     Returns
     -------
@@ -148,9 +153,11 @@ def probe(
         store = FeatureStore.open(store)
     protocol = chosen_preset(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
+    reported = [test_features] if isinstance(test_features, str) else list(test_features or ())
     target_name, labels = store.target(target)
     if name is not None:
-        _check_free(store, checked_name(name), tuple(names), target_name, protocol.name)
+        asked = (tuple(names), target_name, protocol.name, tuple(reported))
+        _check_free(store, checked_name(name), asked)
     plan = SelectionPlan(
         by=select or protocol.select,
         folds=protocol.folds if folds is None else folds,
@@ -172,6 +179,8 @@ def probe(
         by=plan.by,
         train_subset=train_subset,
     )
+    if reported:
+        check_shift(store, names, reported, nested=parts.nested)
     shared_groups = _warn_of_shared_groups(parts, together)
     estimator = make_estimator(
         protocol,
@@ -181,9 +190,10 @@ def probe(
         engine=engine,
         seed=seed,
     )
+    learner = Learner(estimator, labels, scaling)
     outcome = carry_out(
         store,
-        Learner(estimator, labels, scaling),
+        learner,
         protocol.values,
         parts,
         plan,
@@ -220,7 +230,7 @@ def probe(
         train_subset_digest="" if train_subset is None else store.subset(train_subset).digest,
     )
     run = ProbeRun(
-        name=name or _run_name(config),
+        name=name or run_name(config),
         config=config,
         predictions=outcome.predictions,
         metrics=evaluate_metrics(
@@ -236,24 +246,26 @@ def probe(
         provenance=environment(),
         fold_scores=outcome.fold_scores,
         thresholds=outcome.thresholds,
+        fitted=learner.kept(outcome.blocks, parts.refit) if keep_fitted or reported else None,
     )
+    if reported:
+        run = shifted(store, run, reported, n_boot=n_boot, name=name)
     if save:
         store.save_run(run)
         record(store.folder, "probe", run=run.name)
     return run
 
 
-def _check_free(
-    store: FeatureStore, name: str, features: tuple[str, ...], target: str, preset_name: str
-) -> None:
+def _check_free(store: FeatureStore, name: str, asked: tuple[object, ...]) -> None:
     """Refuse to replace a run of this name that answers another question."""
     if name not in store.runs:
         return
     config = store.run(name).config
-    if (config.features, config.target, config.preset) != (features, target, preset_name):
+    if (config.features, config.target, config.preset, config.test_features) != asked:
         raise InvalidInputError(
             f"there is a run {name!r} already: {config.preset} on {' + '.join(config.features)} → "
-            f"{config.target}; choose another --name, or remove it with featstore rm"
+            f"{config.target}, reported on {config.tested_on}; choose another --name, or remove it "
+            "with featstore rm"
         )
 
 
@@ -281,16 +293,3 @@ def _head(estimator: Any, blocks: BlockScaling) -> Head | None:
         return None
     classes = np.asarray(estimator.classes_)
     return Head(estimator.coef_, estimator.intercept_, classes, blocks)
-
-
-def _run_name(config: RunConfig) -> str:
-    """Equal configurations get equal names; different ones differ in their last letters."""
-    words = f"{config.preset}-{'+'.join(config.features)}-{config.target}"
-    # A target may be called what no folder can; the digest tells shortened names apart.
-    words = re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)[:_NAME_LENGTH]
-    # Names of runs outlive releases: what a later one adds changes no name by its default.
-    usual = {field.name: field.default for field in dataclasses.fields(config)}
-    fields = {
-        name: value for name, value in dataclasses.asdict(config).items() if value != usual[name]
-    }
-    return f"{words}-{digest(fields)[:6]}"

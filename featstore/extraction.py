@@ -7,10 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from featstore.commits import encode_json
+from featstore.corruptions import Corruption, corruption_to_json, parse_corruptions
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
 from featstore.encoder import Encoder
@@ -19,6 +21,7 @@ from featstore.feature_task import FeatureTask
 from featstore.feed import PixelFeed
 from featstore.history import record
 from featstore.location import open_folder
+from featstore.preparation import Preparation
 from featstore.presence import check_shards
 from featstore.progress import progress_bar
 from featstore.registry import backbones as backbone_loader
@@ -58,6 +61,7 @@ def extract(
     backbones: str | Sequence[str],
     out: str | Path,
     *,
+    corrupt: str | Corruption | Sequence[str | Corruption] = (),
     transform: Literal["own", "paper"] = "own",
     dtype: StoredDtype = "float16",
     numerics: Numerics = "fp32",
@@ -81,6 +85,10 @@ def extract(
         them see every image in one decoding pass.
     out
         The store; created, or extended by new features.
+    corrupt
+        Corruptions of the decoded images, such as ``"jpeg10"`` or ``"paper"``, see
+        `featstore.corruptions`; every backbone has a feature for each, named
+        ``resnet50-jpeg10``.  Clean images need ``"clean"`` then, which keeps the name.
     transform
         ``"own"``: each backbone's evaluation transform.  ``"paper"``: centre crop of 87.5 % of
         the short side (Cole et al. 2022, C.2).
@@ -116,8 +124,9 @@ def extract(
     store = _open_or_create(out, dataset)
     loader = backbone_loader()
     requests: dict[str, dict[str, Any]] = {}
-    for source in backbones:
-        name = loader.feature_name(source)
+    corruptions: dict[str, Corruption | None] = {}
+    for source, corruption in product(backbones, _corruptions(corrupt)):
+        name = corrupted_name(loader.feature_name(source), corruption)
         if name in requests:
             raise InvalidInputError(
                 f"two backbones would be stored as {name!r}; name one: --backbone NAME={source}"
@@ -128,19 +137,24 @@ def extract(
             "dtype": dtype,
             "numerics": numerics,
             "mark": loader.mark(source),
+            # Requests of clean features stay what they were.
+            **({} if corruption is None else {"corruption": corruption_to_json(corruption)}),
         }
+        corruptions[name] = corruption
     unchanged = tuple(name for name, request in requests.items() if _is_done(store, name, request))
-    encoders = {
-        name: loader.load_encoder(
-            request["source"], device=device, numerics=numerics, transform=transform
-        )
-        for name, request in requests.items()
-        if name not in unchanged
+    needed = {
+        name: request["source"] for name, request in requests.items() if name not in unchanged
     }
+    loaded = {
+        source: loader.load_encoder(source, device=device, numerics=numerics, transform=transform)
+        for source in dict.fromkeys(needed.values())
+    }
+    encoders = {name: loaded[source] for name, source in needed.items()}
     extraction = extract_features(
         dataset,
         encoders,
         store,
+        corruptions=corruptions,
         dtype=dtype,
         batch_size=batch_size,
         workers=workers,
@@ -158,6 +172,31 @@ def extract(
         seconds=extraction.seconds,
         excluded=excluded,
     )
+
+
+def corrupted_name(feature: str, corruption: Corruption | None) -> str:
+    """Return the name of a backbone's feature of corrupted images.
+
+    Examples
+    --------
+    >>> from featstore.corruptions import Jpeg
+    >>> corrupted_name("resnet50", Jpeg(10)), corrupted_name("resnet50", None)
+    ('resnet50-jpeg10', 'resnet50')
+    """
+    return feature if corruption is None else f"{feature}-{corruption.label}"
+
+
+def _corruptions(
+    given: str | Corruption | Sequence[str | Corruption],
+) -> list[Corruption | None]:
+    """Read what was given; nothing means clean images."""
+    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    found = [
+        corruption
+        for one in listed
+        for corruption in (parse_corruptions([one]) if isinstance(one, str) else [one])
+    ]
+    return list(dict.fromkeys(found)) or [None]
 
 
 def open_dataset(images: str | Path | Dataset) -> Dataset:
@@ -210,6 +249,7 @@ def extract_features(
     encoders: Mapping[str, Encoder],
     store: FeatureStore,
     *,
+    corruptions: Mapping[str, Corruption | None] | None = None,
     dtype: StoredDtype = "float16",
     batch_size: int = 128,
     workers: int | None = None,
@@ -218,11 +258,16 @@ def extract_features(
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract` for the arguments.
 
+    `corruptions` has the corruption of each feature's images, by the feature's name.
     Rows are decoded in the store's order, and only where some feature still lacks them.  Processes
     that do the same at once divide the work; see `featstore.sharing.SharedWork`.
     """
     if batch_size < 1:
         raise InvalidInputError(f"a batch needs at least 1 image, got batch_size={batch_size}")
+    preparations = {
+        name: Preparation(encoder.transform, (corruptions or {}).get(name))
+        for name, encoder in encoders.items()
+    }
     writers = {
         name: store.writer(
             name,
@@ -232,23 +277,24 @@ def extract_features(
                 dtype=dtype,
                 numerics=encoder.numerics,
                 samples_digest=store.samples.digest,
+                corruption=preparations[name].corruption,
             ),
         )
         for name, encoder in encoders.items()
     }
     tasks = {
-        name: FeatureTask(encoders[name], writer)
+        name: FeatureTask(encoders[name], writer, preparations[name])
         for name, writer in writers.items()
         if not writer.sealed
     }
     work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size)
-    transforms = [task.encoder.transform for task in tasks.values()]
+    prepared = [task.preparation for task in tasks.values()]
     started, images = time.perf_counter(), 0
     excluded: dict[int, str] = {}
     with (
         closing(work),
         progress_bar("extract", work.left, unit="images", shown=progress) as advance,
-        PixelFeed(dataset, transforms, workers=workers) as feed,
+        PixelFeed(dataset, prepared, workers=workers) as feed,
     ):
         while work.left:
             before, images_before = work.left, images

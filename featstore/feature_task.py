@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from featstore.encoder import Encoder
 from featstore.feed import PixelBatch
+from featstore.preparation import Preparation
 from featstore.writer import FeatureWriter
 
 
@@ -19,10 +20,13 @@ class FeatureTask:
     ----------
     encoder, writer
         Of one feature.
+    preparation
+        From images to the encoder's pixels.
     """
 
-    def __init__(self, encoder: Encoder, writer: FeatureWriter) -> None:
+    def __init__(self, encoder: Encoder, writer: FeatureWriter, preparation: Preparation) -> None:
         self.encoder = encoder
+        self.preparation = preparation
         self.writer = writer
         self._pending = set(writer.pending())
         self._claimed: set[int] = set()
@@ -62,7 +66,7 @@ class FeatureTask:
         if self._block is None:
             self._block = np.empty((self.shard_rows, self.writer.layout.dim), np.float32)
         start = batch.rows.start - rows.start
-        pixels = batch.pixels[self.encoder.transform]
+        pixels = batch.pixels[self.preparation]
         self._block[start : start + len(pixels)] = self._encode(pixels)
         self._excluded.update(batch.unreadable)
         if batch.rows.stop == rows.stop:

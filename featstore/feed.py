@@ -16,25 +16,25 @@ from featstore.cores import available_cores
 from featstore.dataset import Dataset
 from featstore.errors import UnreadableImageError
 from featstore.images import apply, decode
-from featstore.transform import Transform
+from featstore.preparation import Preparation
 
 
 @dataclass(frozen=True, eq=False)
 class PixelBatch:
-    """A batch of images under every transform that some encoder needs.
+    """A batch of images, prepared in every way that some encoder needs.
 
     Attributes
     ----------
     rows
         Rows of the data set.
     pixels
-        For each transform, uint8 of shape (n, size, size, 3); zeros where unreadable.
+        For each preparation, uint8 of shape (n, size, size, 3); zeros where unreadable.
     unreadable
         Reason for each row whose image could not be decoded.
     """
 
     rows: range
-    pixels: Mapping[Transform, NDArray[np.uint8]]
+    pixels: Mapping[Preparation, NDArray[np.uint8]]
     unreadable: Mapping[int, str]
 
 
@@ -45,8 +45,8 @@ class PixelFeed:
     ----------
     dataset
         Where the images are.
-    transforms
-        Each image is decoded once and cut to size for each of these.
+    preparations
+        Each image is decoded once, and corrupted and cut to size for each of these.
     workers
         Decoding threads; the number of cores by default.
     depth
@@ -56,13 +56,13 @@ class PixelFeed:
     def __init__(
         self,
         dataset: Dataset,
-        transforms: Sequence[Transform],
+        preparations: Sequence[Preparation],
         *,
         workers: int | None = None,
         depth: int = 3,
     ) -> None:
         self._dataset = dataset
-        self._transforms = tuple(dict.fromkeys(transforms))
+        self._preparations = tuple(dict.fromkeys(preparations))
         self._threads = ThreadPoolExecutor(
             workers or available_cores(), thread_name_prefix="decode"
         )
@@ -95,11 +95,14 @@ class PixelFeed:
             Its pixels are valid until the next one is asked for.
         """
         ring = deque(
-            {t: np.empty((longest, t.size, t.size, 3), np.uint8) for t in self._transforms}
+            {
+                one: np.empty((longest, one.transform.size, one.transform.size, 3), np.uint8)
+                for one in self._preparations
+            }
             for _ in range(self._depth)
         )
         ahead = iter(rows)
-        flying: deque[tuple[range, dict[Transform, NDArray[np.uint8]], list[Future[str | None]]]]
+        flying: deque[tuple[range, dict[Preparation, NDArray[np.uint8]], list[Future[str | None]]]]
         flying = deque()
         while True:
             while ring and (chunk := next(ahead, None)) is not None:
@@ -114,19 +117,24 @@ class PixelFeed:
             reasons = [future.result() for future in futures]
             yield PixelBatch(
                 rows=chunk,
-                pixels={t: pixels[: len(chunk)] for t, pixels in buffers.items()},
+                pixels={one: pixels[: len(chunk)] for one, pixels in buffers.items()},
                 unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
             )
             ring.append(buffers)
 
     def _fill(
-        self, row: int, position: int, buffers: Mapping[Transform, NDArray[np.uint8]]
+        self, row: int, position: int, buffers: Mapping[Preparation, NDArray[np.uint8]]
     ) -> str | None:
         """Decode one image into its place; return the reason if it cannot be read."""
         try:
-            image = decode(self._dataset.image(row))
-            for transform, pixels in buffers.items():
-                apply(image, transform, out=pixels[position])
+            clean = decode(self._dataset.image(row))
+            identity = str(self._dataset.samples.ids[row])
+            images = {
+                corruption: clean if corruption is None else corruption.apply(clean, identity)
+                for corruption in dict.fromkeys(one.corruption for one in buffers)
+            }
+            for one, pixels in buffers.items():
+                apply(images[one.corruption], one.transform, out=pixels[position])
         except UnreadableImageError as error:
             for pixels in buffers.values():
                 pixels[position] = 0

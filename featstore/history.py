@@ -23,6 +23,7 @@ _PACKAGES = (
     "onnxruntime",
     "zarr",
     "faiss-cpu",
+    "imagecorruptions-imaug",
 )
 
 

@@ -124,9 +124,8 @@ def apply(
         raise InvalidInputError(f"image has mode {image.mode!r}, not 'RGB'; pass it to decode()")
     size, resampling = transform.size, _FILTERS[transform.interpolation]
     if transform.resize is not None:
-        image = _center_crop(
-            _resize(image, _short_side_to(image.size, transform.resize), resampling), size
-        )
+        image = resize_short_side(image, transform.resize, transform.interpolation)
+        image = _center_crop(image, size)
     else:
         if transform.crop_fraction is not None:
             edge = max(1, round(transform.crop_fraction * min(image.size)))
@@ -140,6 +139,22 @@ def apply(
         )
     out[:] = np.asarray(image)
     return out
+
+
+def resize_short_side(image: Image.Image, short: int, interpolation: Interpolation) -> Image.Image:
+    """Resize a decoded image so that its short side has `short` pixels; the long one is rounded.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the result would be too large.
+
+    Examples
+    --------
+    >>> resize_short_side(Image.new("RGB", (640, 480)), 256, "nearest").size
+    (341, 256)
+    """
+    return _resize(image, _short_side_to(image.size, short), _FILTERS[interpolation])
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -88,6 +88,10 @@ class Learner:
         scores = self.estimator.predict_proba(self._matrix(blocks, rows.view))
         return self._predictions(scores, fitted_on, rows)
 
+    def kept(self, blocks: BlockScaling, fitted_on: Part) -> KeptProbe:
+        """Hold on to the fitted estimator; `blocks` is what `fit` returned."""
+        return KeptProbe(self, blocks, fitted_on)
+
     def sweep(
         self, fitted_on: Part, rows: Part, values: Sequence[float]
     ) -> Iterator[tuple[float, Predictions]]:
@@ -129,3 +133,26 @@ class Learner:
             seen = np.zeros(len(classes), bool)
             seen[self.estimator.classes_] = True
         return Predictions(rows.view.ids, classes, rows.labels, full, seen)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptProbe:
+    """A fitted estimator that scores rows of any view; valid until the learner fits again.
+
+    Attributes
+    ----------
+    learner
+        Whose estimator is fitted.
+    blocks
+        The scaling that the fit learned.
+    fitted_on
+        The rows of the fit.
+    """
+
+    learner: Learner
+    blocks: BlockScaling
+    fitted_on: Part
+
+    def predict(self, view: View, labels: NDArray[Any]) -> Predictions:
+        """Score rows; see `featstore.fitted.Fitted`."""
+        return self.learner.predict(self.blocks, self.fitted_on, Part(view, labels))

@@ -29,6 +29,8 @@ class ProbeRequest:
     ----------
     probe, preset, value, target, scaling, train, val, test, select, seed, device, n_boot
         As there.
+    test_features
+        As there; none for the features themselves.
     """
 
     probe: str | None = None
@@ -43,15 +45,18 @@ class ProbeRequest:
     seed: int = 0
     device: str = "cpu"
     n_boot: int = 1000
+    test_features: tuple[str, ...] = ()
 
     def unscaled(self) -> ProbeRequest:
         """Return the same request without scaling."""
         return dataclasses.replace(self, scaling="none")
 
-    def run(self, store: FeatureStore, features: Sequence[str], *, save: bool) -> ProbeRun:
+    def run(
+        self, store: FeatureStore, features: Sequence[str], *, save: bool, keep_fitted: bool = False
+    ) -> ProbeRun:
         """Fit and evaluate the probe; see `featstore.probe`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return probe(store, features, save=save, **fields)
+        return probe(store, features, save=save, keep_fitted=keep_fitted, **fields)
 
     def answer(self, store: FeatureStore, features: Sequence[str], *, save: bool) -> ProbeRun:
         """Return a stored run that answers the request, or else `run` it."""
@@ -124,6 +129,10 @@ class ProbeRequest:
             "metric": plan.metric,
             "groups": None,
             "train_subset": None,
+            "test_features": self.test_features,
+            "test_spec_digests": tuple(
+                store.feature(name).spec.digest for name in self.test_features
+            ),
         }
         if len(protocol.values) == 1:
             return {**settled, "value": protocol.values[0]}, _FIXED

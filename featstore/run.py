@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from featstore.analysis.compare import Comparison
     from featstore.analysis.granularity_gap import GranularityGap
     from featstore.class_groups import ClassGroups
+    from featstore.fitted import Fitted
     from featstore.ranking import Interpolation
     from featstore.taxonomy import Taxonomy
 
@@ -84,6 +85,8 @@ class ProbeRun:
         selection.
     thresholds
         Of a multi-label run, chosen on rows that are not reported.
+    fitted
+        The probe itself, where it was asked for; it is not stored.
     """
 
     name: str
@@ -96,6 +99,7 @@ class ProbeRun:
     provenance: Mapping[str, Any]
     fold_scores: pd.DataFrame = field(default_factory=lambda: _frame([], _FOLD_SCORES))
     thresholds: Thresholds | None = None
+    fitted: Fitted | None = None
 
     @property
     def accuracy(self) -> float:

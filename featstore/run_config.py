@@ -50,6 +50,9 @@ class RunConfig:
     nonlinear
         Whether what was trained is more than a linear map: then the numbers are no linear
         evaluation.
+    test_features, test_spec_digests
+        The feature blocks that are reported on, and what exactly they were, where they are not
+        those trained on; else empty.
     """
 
     features: tuple[str, ...]
@@ -79,11 +82,13 @@ class RunConfig:
     nonlinear: bool = False
     train_subset: str | None = None
     train_subset_digest: str = ""
+    test_features: tuple[str, ...] = ()
+    test_spec_digests: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
         """Rebuild a configuration from the fields that a run stores; others are passed over."""
-        lists = ("features", "spec_digests", "dims")
+        lists = ("features", "spec_digests", "dims", "test_features", "test_spec_digests")
         known = {field.name for field in dataclasses.fields(cls)} & fields.keys()
         given: dict[str, Any] = {key: fields[key] for key in known}
         return cls(**given | {key: tuple(given[key]) for key in lists if key in given})
@@ -111,7 +116,10 @@ class RunConfig:
     @property
     def tested_on(self) -> str:
         """Which rows are reported on, in words."""
-        return f"{self.folds} outer folds of {self.test_split}" if self.nested else self.test_split
+        if self.nested:
+            return f"{self.folds} outer folds of {self.test_split}"
+        other = f" as {' + '.join(self.test_features)}" if self.test_features else ""
+        return f"{self.test_split}{other}"
 
     @property
     def how_chosen(self) -> str:

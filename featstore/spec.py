@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from featstore.corruptions import Corruption, corruption_from_json, corruption_to_json
 from featstore.transform import Transform
 
 StoredDtype = Literal["float16", "float32"]
@@ -79,6 +80,8 @@ class FeatureSpec:
         Precision of the forward pass; None where it is unknown.
     samples_digest
         Fingerprint of the store's rows (ids in order and the source's content mark).
+    corruption
+        What was done to the images before the transform; None for nothing.
     """
 
     backbone: BackboneSpec
@@ -86,6 +89,7 @@ class FeatureSpec:
     dtype: StoredDtype
     numerics: Numerics | None
     samples_digest: str
+    corruption: Corruption | None = None
 
     @property
     def digest(self) -> str:
@@ -100,12 +104,15 @@ class FeatureSpec:
         fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         if self.backbone.n_tokens is None:
             del fields["backbone"]["n_tokens"]  # digests and files of other features stay
+        del fields["corruption"]
+        if self.corruption is not None:
+            fields["corruption"] = corruption_to_json(self.corruption)
         return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FeatureSpec:
         """Rebuild a spec that `to_json` wrote."""
-        known = fields["transform"]
+        known, corruption = fields["transform"], fields.get("corruption")
         if known is not None:
             known = {**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])}
         return cls(
@@ -114,6 +121,7 @@ class FeatureSpec:
             dtype=fields["dtype"],
             numerics=fields["numerics"],
             samples_digest=fields["samples_digest"],
+            corruption=None if corruption is None else corruption_from_json(corruption),
         )
 
     def differences(self, other: FeatureSpec) -> list[str]:

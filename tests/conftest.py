@@ -38,6 +38,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def few_photos(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of every tenth of them."""
+    root = tmp_path_factory.mktemp("few_photos")
+    for path in sorted(photos.glob("*/*/*.jpg"))[::10]:
+        link = root / path.relative_to(photos)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    return root
+
+
+@pytest.fixture(scope="session")
 def clothing() -> Path:
     """Return the folder of 1,272 real photos, or skip where it is not at hand."""
     folder = CLOTHING

@@ -14,6 +14,7 @@ from featstore.analysis.coarsening import coarsen
 from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confident_joint import ConfidentJoint
 from featstore.analysis.confusion import confusion
+from featstore.analysis.corruption_drop import CorruptionDrop, corruption_drop
 from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.difficulty import Difficulty, difficulty
 from featstore.analysis.doubling import doubling
@@ -45,6 +46,7 @@ __all__ = [
     "MMD",
     "Comparison",
     "ConfidentJoint",
+    "CorruptionDrop",
     "Crossing",
     "Difficulty",
     "Gains",
@@ -63,6 +65,7 @@ __all__ = [
     "coarsen",
     "compare",
     "confusion",
+    "corruption_drop",
     "crossing",
     "difficulty",
     "doubling",

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from featstore.errors import InvalidInputError
 from featstore.exports.new_file import new_file
 from featstore.exports.web_dataset import write_shards
 from featstore.store import FeatureStore
+from featstore.subset import Subset
 
 MANIFESTS = (".csv", ".jsonl")
 _NUMBER = re.compile(r"^[^%]*%0?\d*d[^%]*$")
@@ -33,11 +34,14 @@ class Entry:
         Where it is; None if nobody knows.
     labels
         Its classes; none for an image without a label.
+    split
+        Its split, where a list says it.
     """
 
     id: str
     path: Path | None
     labels: tuple[str, ...]
+    split: str | None = None
 
 
 def export_subset(
@@ -81,9 +85,40 @@ def export_subset(
     StorageError
         If the disk refuses.
     """
-    out = Path(out)
-    entries = list(_entries(store, name, target, root))
-    multi = bool(store.samples.targets) and store.target(target)[1].kind == "multi"
+    entries = list(subset_entries(store, store.subset(name), target=target, root=root))
+    labels = store.target(target)[1] if store.samples.targets else None
+    write_entries(
+        entries,
+        Path(out),
+        classes=() if labels is None else labels.classes,
+        multi=labels is not None and labels.kind == "multi",
+    )
+    return len(entries)
+
+
+def write_entries(
+    entries: Sequence[Entry], out: Path, *, classes: Sequence[str], multi: bool
+) -> None:
+    """Write images down, in any of the forms of `export_subset`.
+
+    Parameters
+    ----------
+    entries
+        The images, in this order.
+    out
+        As for `export_subset`.
+    classes
+        All classes, in the order of their codes.
+    multi
+        Whether an image may have several labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If `out` can hold no such list, or links would lead nowhere.
+    StorageError
+        If the disk refuses.
+    """
     shards = out.suffix == ".tar" and _NUMBER.search(out.name) is not None
     if out.suffix not in ("", *MANIFESTS) and not shards:
         raise InvalidInputError(
@@ -92,30 +127,37 @@ def export_subset(
         )
     if multi and out.suffix != ".jsonl":
         raise InvalidInputError(
-            f"images of {store.location} have several labels each, which {out} cannot hold; "
+            f"the images have several labels each, which {out} cannot hold; "
             "write a .jsonl, or choose a single-label --target"
         )
     if shards:
-        classes = store.target(target)[1].classes
         write_shards(entries, classes, out)
-        return len(entries)
+        return
     if not out.suffix:
         _link(entries, out)
-        return len(entries)
+        return
     with new_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         if out.suffix == ".csv":
             table = csv.writer(file)
-            table.writerow(["id", "path", "label"])
-            table.writerows([e.id, e.path or "", *(e.labels or ("",))] for e in entries)
+            with_split = any(entry.split is not None for entry in entries)
+            table.writerow(["id", "path", "label", *(["split"] if with_split else [])])
+            table.writerows(
+                [e.id, e.path or "", *(e.labels or ("",)), *([e.split] if with_split else [])]
+                for e in entries
+            )
         else:
             file.writelines(_line(entry, multi=multi) for entry in entries)
-    return len(entries)
 
 
-def _entries(
-    store: FeatureStore, name: str, target: str | None, root: str | Path | None
+def subset_entries(
+    store: FeatureStore,
+    subset: Subset,
+    *,
+    target: str | None = None,
+    root: str | Path | None = None,
 ) -> Iterator[Entry]:
-    rows = store.subset(name).rows
+    """Yield the images of a subset of a store; see `export_subset`."""
+    rows = subset.rows
     known = store.attributes["source"].get("root") if root is None else root
     labels = store.target(target)[1] if store.samples.targets or target else None
     for row, identity in zip(rows.tolist(), store.samples.ids[rows].tolist(), strict=True):
@@ -132,10 +174,11 @@ def _entries(
 def _line(entry: Entry, *, multi: bool) -> str:
     label = {"labels": entry.labels} if multi else {"label": next(iter(entry.labels), None)}
     path = None if entry.path is None else str(entry.path)
-    return json.dumps({"id": entry.id, "path": path, **label}, ensure_ascii=False) + "\n"
+    split = {} if entry.split is None else {"split": entry.split}
+    return json.dumps({"id": entry.id, "path": path, **label, **split}, ensure_ascii=False) + "\n"
 
 
-def _link(entries: list[Entry], out: Path) -> None:
+def _link(entries: Sequence[Entry], out: Path) -> None:
     if out.exists():
         raise InvalidInputError(f"{out} exists; choose another --out")
     for entry in entries:

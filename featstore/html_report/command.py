@@ -37,8 +37,11 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     for option, value in source.get("options", {}).items():
         for one in value if isinstance(value, list) else [value]:
             words += [f"--{option}"] if one is True else [f"--{option}", str(one)]
-    given = request["source"]
-    words += ["--backbone", given if given.startswith(f"{feature}=") else f"{feature}={given}"]
+    given, corruption = request["source"], store.feature(feature).spec.corruption
+    label = "" if corruption is None else corruption.label
+    base = feature.removesuffix(f"-{label}")
+    words += ["--backbone", given if given.startswith(f"{base}=") else f"{base}={given}"]
+    words += ["--corrupt", label] if label else []
     for option, usual in (("transform", "own"), ("dtype", "float16"), ("numerics", "fp32")):
         words += [f"--{option}", request[option]] if request[option] != usual else []
     return shlex.join([*words, "--out", store.location])
@@ -78,6 +81,7 @@ def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[
     words += ["--subset", config.train_subset] if config.train_subset else []
     words += ["--val", val] if val is not None else []
     words += [] if config.nested else ["--test", config.test_split]
+    words += [word for name in config.test_features for word in ("--test-feature", name)]
     words += _selection_words(config)
     words += ["--seed", str(config.seed)] if config.seed else []
     return shlex.join([*words, "--name", name])

@@ -9,6 +9,7 @@ from featstore.run import ProbeRun
 from featstore.run_config import RunConfig
 
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
+    lambda config: f"on {' + '.join(config.test_features or config.features)}",
     lambda config: config.preset,
     lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
     lambda config: config.how_chosen,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featstore.corruptions import Corruption
 from featstore.feature import FeatureInfo
 from featstore.history import environment, history
 from featstore.html_report.command import extract_command, probe_command
@@ -79,7 +80,11 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     stored = [name for name in used if name in store.features]
     return Provenance(
         features=[
-            Feature(info, describe(info.spec.transform), engines.get(info.name, ""))
+            Feature(
+                info,
+                describe(info.spec.transform, info.spec.corruption),
+                engines.get(info.name, ""),
+            )
             for info in map(store.feature, stored)
         ],
         commands=[
@@ -93,7 +98,7 @@ def provenance(store: FeatureStore, runs: Sequence[ProbeRun]) -> Provenance:
     )
 
 
-def describe(transform: Transform | None) -> str:
+def describe(transform: Transform | None, corruption: Corruption | None = None) -> str:
     """Say in words what happens to an image.
 
     Examples
@@ -111,7 +116,8 @@ def describe(transform: Transform | None) -> str:
         "crop-resize": f"centre crop of {transform.crop_fraction or 0:.1%}, to {size}",
         "squash": f"squashed to {size} × {size}",
     }[transform.geometry]
-    return f"{geometry}, {transform.interpolation}"
+    before = "" if corruption is None else f"{corruption.label}, then "
+    return f"{before}{geometry}, {transform.interpolation}"
 
 
 def _machines(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from featstore.plots.class_averages import class_averages
 from featstore.plots.confusion import confusion
+from featstore.plots.corruption_drop import corruption_drop
 from featstore.plots.difficulty import difficulty
 from featstore.plots.duplicates import duplicates
 from featstore.plots.few_shot import few_shot
@@ -29,6 +30,7 @@ from featstore.plots.svg import to_svg
 __all__ = [
     "class_averages",
     "confusion",
+    "corruption_drop",
     "difficulty",
     "duplicates",
     "few_shot",
