@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
 
+_OF_FOLDERS_AND_TABLES = (
+    "unlabelled",
+    "root",
+    "path_column",
+    "split_column",
+    "multilabel",
+    "separator",
+    "missing_labels",
+    "weight_column",
+)
+
 
 @click.command()
-@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("images")
 @click.option(
     "--backbone",
     "-b",
@@ -88,6 +100,7 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     show_default=True,
     help="An empty label in a table is an error, or an unlabelled sample.",
 )
+@click.option("--weight-column", help="Of a table: how much each sample counts.")
 @click.option("--unlabelled", is_flag=True, help="Take all images of a folder, without labels.")
 @click.option(
     "--hold-out",
@@ -99,19 +112,36 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the hold-out."
 )
+@click.option(
+    "--group-column",
+    help="Label column whose groups (patients, sites) the hold-out keeps together.",
+)
+@click.option(
+    "--bands",
+    metavar="R,G,B",
+    help="Of images with other bands than RGB, which are shown; counted from 1.",
+)
+@click.option(
+    "--range",
+    "value_range",
+    metavar="LOW,HIGH",
+    help="Values that become black and white [default: the whole range of 8 or 16 bits].",
+)
 @json_option
-def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) -> None:
-    """Turn IMAGES (a folder, or a CSV / Parquet table) into features in a Zarr store.
+def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -> None:
+    """Turn IMAGES into features in a Zarr store.
 
-    A folder is root/class/… or root/{train,val,test}/class/…; a table has a path, a split and
-    any number of label columns. Running the same command again does nothing; after an
-    interruption it goes on where it stopped.
+    IMAGES is a folder (root/class/… or root/{train,val,test}/class/…), a CSV / Parquet table (a
+    path, a split and any number of label columns), tar files, a published data set as it was
+    unpacked, or KIND:PLACE?key=value; docs/data-sources.md lists the kinds. Running the same
+    command again does nothing; after an interruption it goes on where it stopped.
 
     \b
     featstore extract birds/ -b torchvision/resnet50 -b timm/vit_small_patch14_dinov2 -o birds.zarr
     featstore extract birds.csv --multilabel habitat -b dino=onnx:dino.onnx -o birds.zarr
     featstore extract birds/ -b 'checkpoint:simclr.pth?arch=resnet50' -o birds.zarr
     featstore extract birds/ -b torchvision/resnet50 --corrupt clean --corrupt paper -o birds.zarr
+    featstore extract 'inat21:inat?ranks=genus' -b torchvision/resnet50 -o inat.zarr
     """
     from featstore.extraction import extract
 
@@ -156,27 +186,26 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
         echo_note(f"{len(result.excluded)} unreadable images are excluded, e.g. {first}")
 
 
-def _dataset(images: Path, options: dict[str, Any]) -> Any:
-    from featstore.datasets import ImageFolder, ImageTable
+def _dataset(images: str, options: dict[str, Any]) -> Any:
+    from featstore.bands import Bands
+    from featstore.datasets import open_dataset
     from featstore.holdout import HoldOut
 
-    hold_out = HoldOut(options["hold_out"], options["seed"])
-    targets = options["targets"]
-    if images.suffix.lower() in ImageTable.SUFFIXES:
-        return ImageTable.read(
-            images,
-            root=options["root"],
-            path_column=options["path_column"],
-            split_column=options["split_column"],
-            targets=targets or None,
-            multilabel=options["multilabel"],
-            separator=options["separator"],
-            missing_labels=options["missing_labels"],
-            hold_out=hold_out,
-        )
-    return ImageFolder.scan(
+    bands, value_range = options["bands"], options["value_range"]
+    chosen = None
+    if bands is not None or value_range is not None:
+        chosen = Bands.parse(bands or "1,2,3", value_range)
+    context = click.get_current_context()
+    # Only what was said is passed on: most kinds of images know none of these.
+    given = {
+        name: options[name]
+        for name in _OF_FOLDERS_AND_TABLES
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    return open_dataset(
         images,
-        target=targets[0] if targets else "label",
-        unlabelled=options["unlabelled"],
-        hold_out=hold_out,
+        hold_out=HoldOut(options["hold_out"], options["seed"], options["group_column"]),
+        targets=options["targets"] or None,
+        bands=chosen,
+        **given,
     )

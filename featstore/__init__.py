@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     from featstore.analysis.corruption_drop import CorruptionDrop
     from featstore.analysis.granularity_gap import GranularityGap
     from featstore.analysis.label_noise import LabelNoise
+    from featstore.bands import Bands
     from featstore.class_draws import ClassDraws
     from featstore.class_groups import ClassGroups
     from featstore.compaction import Compaction, compact
     from featstore.corrupted_copy import CorruptedCopy, corrupt_images
     from featstore.corruption_evaluation import corruption_drop
-    from featstore.datasets import ImageFolder, ImageTable
+    from featstore.datasets import (
+        ImageArrays,
+        ImageFolder,
+        ImageTable,
+        TarImages,
+        TorchImages,
+        open_dataset,
+    )
     from featstore.decisions import Decisions
     from featstore.differences import StoreDifference, diff
     from featstore.duplicate_search import Duplicates, duplicates
@@ -75,6 +83,7 @@ if TYPE_CHECKING:
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "Bands": "bands",
     "Calibration": "run_calibration",
     "ClassDraws": "class_draws",
     "ClassGroups": "class_groups",
@@ -97,6 +106,7 @@ _HOMES = {
     "FusionTable": "fusion_table",
     "GranularityGap": "analysis.granularity_gap",
     "HoldOut": "holdout",
+    "ImageArrays": "datasets",
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
     "Importation": "importation",
@@ -112,8 +122,10 @@ _HOMES = {
     "SizeDraws": "size_draws",
     "StoreDifference": "differences",
     "Subset": "subset",
+    "TarImages": "datasets",
     "Target": "samples",
     "Taxonomy": "taxonomy",
+    "TorchImages": "datasets",
     "Transform": "transform",
     "calibration": "run_calibration",
     "compact": "compaction",
@@ -137,6 +149,7 @@ _HOMES = {
     "label_noise": "mislabelled",
     "load_tensor": "tensors",
     "merge": "merging",
+    "open_dataset": "datasets",
     "pool": "pooled_set",
     "probe": "evaluate",
     "quantity": "quantity_evaluation",
@@ -153,6 +166,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Bands",
     "Calibration",
     "ClassDraws",
     "ClassGroups",
@@ -175,6 +189,7 @@ __all__ = [
     "FusionTable",
     "GranularityGap",
     "HoldOut",
+    "ImageArrays",
     "ImageFolder",
     "ImageTable",
     "Importation",
@@ -190,8 +205,10 @@ __all__ = [
     "SizeDraws",
     "StoreDifference",
     "Subset",
+    "TarImages",
     "Target",
     "Taxonomy",
+    "TorchImages",
     "Transform",
     "__version__",
     "calibration",
@@ -217,6 +234,7 @@ __all__ = [
     "load_tensor",
     "merge",
     "open",
+    "open_dataset",
     "plots",
     "pool",
     "probe",

@@ -81,6 +81,10 @@ def concatenate(
     if marks and len(marks) < len(parts):
         unmarked = [place for place, samples in tables.items() if samples.marks is None]
         notes.append(f"file sizes are dropped: {', '.join(unmarked)} has none")
+    weights = [samples.weights for samples in parts if samples.weights is not None]
+    if weights and len(weights) < len(parts):
+        unweighted = [place for place, samples in tables.items() if samples.weights is None]
+        notes.append(f"weights are dropped: {', '.join(unweighted)} has none")
     columns = {}
     for name in _chosen(parts, targets):
         missing = [place for place, samples in tables.items() if name not in samples.targets]
@@ -93,6 +97,7 @@ def concatenate(
         splits=np.concatenate([samples.splits for samples in parts]),
         targets=columns,
         marks=np.concatenate(marks) if len(marks) == len(parts) else None,
+        weights=np.concatenate(weights) if len(weights) == len(parts) else None,
     )
     return Concatenation(samples, tuple(notes))
 

@@ -16,11 +16,11 @@ from featstore.commits import encode_json
 from featstore.cores import available_cores
 from featstore.corruptions import Corruption, Jpeg, corruption_to_json, parse_corruption
 from featstore.dataset import Dataset
+from featstore.datasets import open_dataset
 from featstore.durable import PARTIAL, lock, make_folder, walk
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.exports.manifest import Entry, write_entries
 from featstore.exports.new_file import new_file
-from featstore.extraction import open_dataset
 from featstore.images import decode
 from featstore.progress import progress_bar
 from featstore.samples import Target

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from featstore.images import ImageSource
 from featstore.samples import Samples
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Images with ids, splits and labels.
 
@@ -17,7 +18,9 @@ class Dataset(Protocol):
     samples
         The row table.
     source
-        JSON-able description of where the images come from, for provenance.
+        JSON-able description of where the images come from, for provenance.  ``"root"``, where
+        there is one, is the folder that ids are relative to; ``"place"`` and ``"options"`` are what
+        `featstore extract` is given to open it again.
     """
 
     @property
@@ -26,6 +29,6 @@ class Dataset(Protocol):
     @property
     def source(self) -> Mapping[str, Any]: ...
 
-    def image(self, row: int) -> Path | bytes:
-        """Return an image's file, or its encoded bytes."""
+    def image(self, row: int) -> ImageSource:
+        """Return an image's file, its encoded bytes or its pixels; called from several threads."""
         ...

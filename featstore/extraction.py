@@ -14,7 +14,7 @@ from typing import Any, Literal
 from featstore.commits import encode_json
 from featstore.corruptions import Corruption, corruption_to_json, parse_corruptions
 from featstore.dataset import Dataset
-from featstore.datasets import ImageFolder, ImageTable
+from featstore.datasets import open_dataset
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
 from featstore.feature_task import FeatureTask
@@ -57,7 +57,7 @@ class Extraction:
 
 
 def extract(
-    images: str | Path | Dataset,
+    images: str | Path | Dataset | Any,
     backbones: str | Sequence[str],
     out: str | Path,
     *,
@@ -79,7 +79,8 @@ def extract(
     Parameters
     ----------
     images
-        An image folder, a CSV/Parquet table, or any `Dataset`.
+        A path or URL, or ``KIND:PLACE?key=value`` (docs/data-sources.md); any `Dataset`; or a
+        map-style data set of PyTorch.
     backbones
         Sources such as ``"torchvision/resnet50"`` or ``"NAME=onnx:model.onnx#output"``; all of
         them see every image in one decoding pass.
@@ -197,15 +198,6 @@ def _corruptions(
         for corruption in (parse_corruptions([one]) if isinstance(one, str) else [one])
     ]
     return list(dict.fromkeys(found)) or [None]
-
-
-def open_dataset(images: str | Path | Dataset) -> Dataset:
-    """Return the data set behind a folder or a table; a `Dataset` is returned as it is."""
-    if not isinstance(images, str | Path):
-        return images
-    if Path(images).suffix.lower() in ImageTable.SUFFIXES:
-        return ImageTable.read(images)
-    return ImageFolder.scan(images)
 
 
 def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:

@@ -8,6 +8,7 @@ PIL images, bit for bit; nothing here needs torch.  Rules where peers differ:
 - 16-bit grey, whose convert("RGB") PIL clips to white, is scaled to 8 bit by ``>> 8``.
 - 32-bit float images have no known range and are refused.
 - Of an animation or a multi-page file, the first frame counts.
+- Of files with more or other bands than these, `featstore.bands.Bands` says which are meant.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import errno
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ from PIL import Image, UnidentifiedImageError
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.transform import Interpolation, Transform
 
-ImageSource = str | os.PathLike[str] | bytes | BinaryIO
+#: A file, its encoded bytes, or pixels: uint8 or uint16, (h, w) or (h, w, 1, 3 or 4 channels).
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 
 _FILTERS: dict[Interpolation, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,
@@ -45,7 +47,7 @@ def load_pixels(source: ImageSource, transform: Transform) -> NDArray[np.uint8]:
     Parameters
     ----------
     source
-        A path, the encoded bytes or a binary file.
+        See `decode`.
     transform
         The geometry; its normalisation is left to the encoder.
 
@@ -65,6 +67,12 @@ def load_pixels(source: ImageSource, transform: Transform) -> NDArray[np.uint8]:
 def decode(source: ImageSource) -> Image.Image:
     r"""Decode an image to 8-bit RGB; once, for any number of transforms.
 
+    Parameters
+    ----------
+    source
+        A path, the encoded bytes, a binary file, or pixels that are decoded already: an image of
+        Pillow's, or uint8 or uint16 of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
+
     Raises
     ------
     UnreadableImageError
@@ -76,6 +84,10 @@ def decode(source: ImageSource) -> Image.Image:
     (4, 5, 6)
     """
     try:
+        if isinstance(source, Image.Image):
+            return _rgb(source)
+        if isinstance(source, np.ndarray):
+            return _rgb(_from_array(source))
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             return _rgb(image)
     except MemoryError:
@@ -180,6 +192,26 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _from_array(pixels: NDArray[Any]) -> Image.Image:
+    """Take pixels for an image as a file of the same kind would be."""
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f"pixels of {pixels.dtype} have no known range; scale them to [0, 255] and pass uint8"
+        )
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise ValueError(
+            f"pixels of shape {pixels.shape} are no image; expected (h, w), (h, w, 1), (h, w, 3) "
+            "or (h, w, 4)"
+        )
+    if pixels.size == 0:
+        raise ValueError(f"there are no pixels in shape {pixels.shape}")
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
 def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
     """Width and height once the short side has `short` pixels, as torchvision rounds them."""
     width, height = size
@@ -212,6 +244,8 @@ def _offset(edge: int, size: int) -> int:
 def _label(source: ImageSource) -> str:
     if isinstance(source, bytes):
         return f"of {len(source)} bytes"
+    if isinstance(source, np.ndarray):
+        return f"of shape {source.shape}"
     if isinstance(source, str | os.PathLike):
         return repr(os.fspath(source))
     return repr(getattr(source, "name", source))

@@ -90,17 +90,20 @@ class Samples:
     marks
         A cheap content mark per sample, shape (n,), uint64: the file size in bytes where the
         sample is a file.
+    weights
+        How much each sample counts, shape (n,), float64, for the ``sample_weight`` of estimators.
 
     Raises
     ------
     InvalidInputError
-        If ids repeat or lengths differ.
+        If ids repeat, lengths differ, or a weight is negative or no number.
     """
 
     ids: NDArray[np.str_]
     splits: NDArray[np.str_]
     targets: Mapping[str, Target] = field(default_factory=dict)
     marks: NDArray[np.uint64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -108,9 +111,18 @@ class Samples:
         lengths |= {f"target {name!r}": len(t.codes) for name, t in self.targets.items()}
         if self.marks is not None:
             lengths["marks"] = len(self.marks)
+        if self.weights is not None:
+            lengths["weights"] = len(self.weights)
         for name, length in lengths.items():
             if length != n:
                 raise InvalidInputError(f"{name} has {length} entries for {n} samples")
+        if self.weights is not None:
+            bad = np.flatnonzero(~(np.isfinite(self.weights) & (self.weights >= 0)))
+            if len(bad):
+                raise InvalidInputError(
+                    f"{len(bad)} samples have a weight that is negative or no number, e.g. "
+                    f"{str(self.ids[bad[0]])!r} with {self.weights[bad[0]]}"
+                )
         for name in self.targets:
             if not name or name.startswith((".", "__")) or "/" in name or name == "zarr.json":
                 raise InvalidInputError(
@@ -143,6 +155,8 @@ class Samples:
             for start in range(0, len(self), _DIGESTED_ROWS):
                 block = target.codes[start : start + _DIGESTED_ROWS]
                 content.update(block.astype("<i4").tobytes())
+        if self.weights is not None:
+            content.update(self.weights.astype("<f8").tobytes())
         return content.hexdigest()
 
     @cached_property
@@ -161,6 +175,8 @@ class Samples:
         write_column(group, "split", splits, names=list(names))
         if self.marks is not None:
             write_column(group, "marks", self.marks)
+        if self.weights is not None:
+            write_column(group, "weights", self.weights)
         targets = group.create_group("targets")
         for name, target in self.targets.items():
             codes = target.codes.view(np.uint8) if target.kind == "multi" else target.codes
@@ -197,19 +213,20 @@ class Samples:
             targets[name] = Target(array.attrs["kind"], tuple(array.attrs["classes"]), codes)
         ids, offsets = group["ids"][:], group["id_offsets"][:]
         marks = group["marks"][:] if "marks" in group else None
+        weights = group["weights"][:] if "weights" in group else None
         digest = _rows_digest(ids, offsets, marks)
         if digest != group.attrs["digest"]:
             raise CorruptStoreError(
                 f"the sample ids in {group.store_path} do not have the digest they were written "
                 "with; restore the store from a copy"
             )
-        samples = cls(unpack(ids, offsets), names[splits], targets, marks)
+        samples = cls(unpack(ids, offsets), names[splits], targets, marks, weights)
         # Known, so that nothing need be packed again to learn it.
         vars(samples)["digest"] = digest
         return samples
 
     def differences(self, other: Samples) -> list[str]:
-        """Say how `other` differs in ids, content, splits and labels; empty if equal."""
+        """Say how `other` differs in ids, content, splits, labels and weights; empty if equal."""
         mine, theirs = set(self.ids.tolist()), set(other.ids.tolist())
         found = []
         for what, ids in (("missing", mine - theirs), ("new", theirs - mine)):
@@ -221,7 +238,7 @@ class Samples:
             return ["the same ids in another order"]
         if self.digest != other.digest and self.marks is not None and other.marks is not None:
             changed = self.ids[self.marks != other.marks]
-            found.append(f"{len(changed)} of another file size (e.g. {changed[0]})")
+            found.append(f"{len(changed)} of another file size or content (e.g. {changed[0]})")
         moved = int((self.splits != other.splits).sum())
         if moved:
             found.append(f"{moved} in another split")
@@ -231,6 +248,10 @@ class Samples:
                 found.append(f"target {name!r} only in one of them")
             elif (a.kind, a.classes) != (b.kind, b.classes) or not np.array_equal(a.codes, b.codes):
                 found.append(f"target {name!r} with other labels")
+        if (self.weights is None) != (other.weights is None):
+            found.append("weights only in one of them")
+        elif self.weights is not None and not np.array_equal(self.weights, other.weights):  # type: ignore[arg-type]
+            found.append(f"{int((self.weights != other.weights).sum())} of another weight")
         return found
 
     def with_splits(self, splits: NDArray[np.str_]) -> Samples:

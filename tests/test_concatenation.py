@@ -111,3 +111,14 @@ def test_marks_are_kept_if_all_have_them() -> None:
     some = concatenate({"A": marked, "B": table("3")})
     assert some.samples.marks is None
     assert some.notes == ("file sizes are dropped: B has none",)
+
+
+def test_weights_are_kept_if_all_have_them() -> None:
+    weighted = Samples(np.array(["1"]), np.array([""]), weights=np.array([0.5]))
+    other = Samples(np.array(["2"]), np.array([""]), weights=np.array([2.0]))
+    both = concatenate({"A": weighted, "B": other})
+    assert both.samples.weights is not None
+    assert both.samples.weights.tolist() == [0.5, 2.0]
+    some = concatenate({"A": weighted, "B": Samples(np.array(["2"]), np.array([""]))})
+    assert some.samples.weights is None
+    assert "weights are dropped: B has none" in some.notes

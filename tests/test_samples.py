@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,26 @@ def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
     assert samples.differences(again) == []
     assert list(again.targets) == list(samples.targets)
     assert again.digest == samples.digest
+
+
+def test_weights_come_back_and_count_as_labels_do(tmp_path: Path) -> None:
+    plain = make_samples(50)
+    weighted = dataclasses.replace(plain, weights=np.linspace(0, 2, 50))
+    weighted.write(zarr.create_group(tmp_path / "g"))
+    again = Samples.read(zarr.open_group(tmp_path / "g", mode="r"))
+    assert weighted.differences(again) == []
+    assert again.weights is not None
+    np.testing.assert_array_equal(again.weights, weighted.weights)
+    # Features stay as they are; a probe's numbers may not.
+    assert weighted.digest == plain.digest
+    assert weighted.labels_digest != plain.labels_digest
+    assert plain.differences(again) == ["weights only in one of them"]
+    other = dataclasses.replace(plain, weights=np.linspace(0, 3, 50))
+    assert other.differences(again) == ["49 of another weight"]
+    with pytest.raises(InvalidInputError, match="weights has 2 entries for 50"):
+        dataclasses.replace(plain, weights=np.ones(2))
+    with pytest.raises(InvalidInputError, match=r"1 samples have a weight .* with nan"):
+        dataclasses.replace(plain, weights=np.where(np.arange(50) == 3, np.nan, 1.0))
 
 
 def test_edited_ids_are_noticed(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class ImageFolder:
         if not root.is_dir():
             what = "is a file; an image folder" if root.exists() else "does not exist; a folder"
             raise InvalidInputError(f"{root} {what} with one folder per class is needed")
-        found = sorted(_images(root))
+        found = sorted(listed_images(root))
         if not found:
             raise InvalidInputError(
                 f"no images below {root}; looked for {', '.join(sorted(EXTENSIONS))}"
@@ -131,8 +131,19 @@ def _has_splits(root: Path, parts: list[list[str]]) -> bool:
     return bool(splits)
 
 
-def _images(root: Path) -> Iterator[tuple[str, int]]:
-    """Yield (id, size in bytes) of every image below `root`, hidden files and folders not."""
+def listed_images(root: Path) -> Iterator[tuple[str, int]]:
+    """Yield (id, size in bytes) of every image below a folder.
+
+    Parameters
+    ----------
+    root
+        The folder; hidden files and folders in it are passed over.
+
+    Raises
+    ------
+    InvalidInputError
+        If a link leads nowhere.
+    """
     pending = [root]
     while pending:
         with os.scandir(pending.pop()) as entries:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from featstore.datasets.image_files import file_sizes
+from featstore.datasets.label_columns import is_label, label_sets, labels, numbers
 from featstore.errors import InvalidInputError
 from featstore.holdout import HoldOut
-from featstore.samples import Samples, Target
+from featstore.samples import Samples
 from featstore.splits import canonical_split
 from featstore.suggest import did_you_mean
 
@@ -49,6 +51,7 @@ class ImageTable:
         multilabel: Sequence[str] = (),
         separator: str = ";",
         missing_labels: Literal["raise", "keep"] = "raise",
+        weight_column: str | None = None,
         hold_out: HoldOut | None = HoldOut(),
     ) -> ImageTable:
         """Read a CSV (``.csv``, ``.tsv``) or Parquet (``.parquet``) table.
@@ -63,20 +66,24 @@ class ImageTable:
             Column of the image paths, which become the ids, and of the splits (optional).
         targets
             Label columns; by default every other column, except numbers with a fraction, columns
-        with another value in every row, and columns without a name.
+            with another value in every row, and columns without a name.
         multilabel
             Targets whose cells hold several labels, or none.
         separator
             Between the labels of a multi-label cell.
         missing_labels
             Whether an empty cell of a single-label target is an error or an unlabelled sample.
+        weight_column
+            Numbers that say how much each sample counts; see `featstore.samples.Samples`.
         hold_out
-            Draws a test split where the table has no split column.
+            Draws a test split where the table has no split column.  The column that it keeps groups
+            of together must be a target.
 
         Raises
         ------
         InvalidInputError
-            If the table or a column is missing, cells are empty, or files do not exist.
+            If the table or a column is missing, cells are empty, files do not exist, or weights
+            are no numbers.
         """
         table = Path(table)
         if not separator:
@@ -91,19 +98,28 @@ class ImageTable:
             raise InvalidInputError(f"{table} has no rows")
         ids = np.asarray(frame[path_column].astype(str).tolist())
         folder = Path(root) if root is not None else table.parent
-        marks = _sizes(folder, ids)
+        marks = file_sizes(
+            folder,
+            ids.tolist(),
+            listed_in="the table",
+            hint="give the folder the paths are relative to with --root",
+        )
         splits = np.full(len(ids), "")
         if split_column in frame:
             given = frame[split_column].fillna("").astype(str)
             splits = np.asarray([canonical_split(name) for name in given])
-        names = _target_columns(frame, table, targets, multilabel, {path_column, split_column})
+        taken = {path_column, split_column, *([] if weight_column is None else [weight_column])}
+        names = _target_columns(frame, table, targets, multilabel, taken)
         columns = {
-            name: _label_sets(frame[name], separator)
+            name: label_sets(frame[name], separator=separator)
             if name in multilabel
-            else _labels(frame[name], table, missing_labels)
+            else labels(frame[name], listed_in=table, missing=missing_labels, first_line=2)
             for name in names
         }
-        samples = Samples(ids, splits, columns, marks)
+        weights = None
+        if weight_column is not None:
+            weights = numbers(frame, weight_column, listed_in=table)
+        samples = Samples(ids, splits, columns, marks, weights)
         options = {
             "path-column": path_column if path_column != "path" else None,
             "split-column": split_column if split_column != "split" else None,
@@ -111,6 +127,7 @@ class ImageTable:
             "multilabel": list(multilabel) or None,
             "separator": separator if separator != ";" else None,
             "missing-labels": missing_labels if missing_labels != "raise" else None,
+            "weight-column": weight_column,
             **(hold_out.options if hold_out is not None else {}),
         }
         source: dict[str, Any] = {
@@ -152,21 +169,6 @@ def _read(table: Path) -> pd.DataFrame:
     raise InvalidInputError(f"{table} is no table: a .csv, .tsv or .parquet file is needed")
 
 
-def _sizes(folder: Path, ids: Any) -> Any:
-    sizes, missing = np.zeros(len(ids), np.uint64), []
-    for row, name in enumerate(ids.tolist()):
-        try:
-            sizes[row] = (folder / name).stat().st_size
-        except OSError:
-            missing.append(name)
-    if missing:
-        raise InvalidInputError(
-            f"{len(missing)} of {len(ids)} images of the table are not below {folder}, e.g. "
-            f"{missing[0]}; give the folder the paths are relative to with --root"
-        )
-    return sizes
-
-
 def _target_columns(
     frame: pd.DataFrame,
     table: Path,
@@ -176,7 +178,7 @@ def _target_columns(
 ) -> list[str]:
     columns = [str(name) for name in frame.columns if name not in taken]
     if targets is None:
-        names = [name for name in columns if name in multilabel or _is_label(frame[name])]
+        names = [name for name in columns if name in multilabel or is_label(frame[name])]
     else:
         names = list(dict.fromkeys([*targets, *multilabel]))
     for name in [*names, *multilabel]:
@@ -189,52 +191,3 @@ def _target_columns(
             f"{table} has no label column beside {sorted(taken)}; add one, or name it with --target"
         )
     return names
-
-
-def _is_label(column: pd.Series[Any]) -> bool:
-    """Whether a column holds labels: neither measurements nor one name per row."""
-    import pandas as pd
-
-    if (
-        str(column.name).startswith("Unnamed:")
-        or column.map(lambda cell: isinstance(cell, list | np.ndarray)).any()
-    ):
-        return False
-    numbers = pd.to_numeric(column, errors="coerce")
-    measured = bool(numbers.notna().all() and (numbers % 1 != 0).any())
-    return not measured and not (len(column) > 2 and column.astype(str).is_unique)
-
-
-def _labels(column: pd.Series[Any], table: Path, missing_labels: str) -> Target:
-    empty = column.isna() | (column.astype(str).str.strip() == "")
-    if empty.any() and missing_labels == "raise":
-        rows = ", ".join(str(row + 2) for row in np.flatnonzero(empty)[:5])
-        raise InvalidInputError(
-            f"{table}: {int(empty.sum())} of {len(column)} rows have no label in column "
-            f"{column.name!r} (lines {rows}{', …' if empty.sum() > 5 else ''}); fill them in, or "
-            "keep them as unlabelled with --missing-labels keep"
-        )
-    labels = [None if e else str(v).strip() for v, e in zip(column, empty, strict=True)]
-    target = Target.from_labels(labels)
-    if len(target.classes) < 2:
-        raise InvalidInputError(
-            f"{table}: column {column.name!r} has one class only, {list(target.classes)}; a "
-            "target needs at least two (choose the label columns with --target)"
-        )
-    return target
-
-
-def _label_sets(column: pd.Series[Any], separator: str) -> Target:
-    target = Target.from_label_sets([_names(cell, separator) for cell in column])
-    if not target.classes:
-        raise InvalidInputError(f"no row has a label in column {column.name!r}")
-    return target
-
-
-def _names(cell: object, separator: str) -> list[str]:
-    """Labels of one cell: text with separators, or a Parquet list."""
-    if isinstance(cell, list | tuple | np.ndarray):
-        return [str(name) for name in cell]
-    if not isinstance(cell, str):
-        return []
-    return [part.strip() for part in cell.split(separator) if part.strip()]

@@ -29,7 +29,7 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     """
     request = store.feature(feature).request
     source = store.attributes["source"]
-    images = source.get("table") or source.get("root")
+    images = source.get("table") or source.get("place") or source.get("root")
     if request is None or images is None:
         return None
     words = ["featstore", "extract", images]

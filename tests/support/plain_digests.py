@@ -79,6 +79,8 @@ def _samples(store: PlainStore) -> Iterator[tuple[str, object, object]]:
     labels = "\0".join(store.splits()).encode()
     for name, (kind, classes, codes) in store.targets().items():
         labels += "\0".join([name, kind, *classes]).encode() + codes.astype("<i4").tobytes()
+    weights = store.weights()
+    labels += b"" if weights is None else weights.tobytes()
     yield "labels", attributes["labels_digest"], sha256(labels)
 
 

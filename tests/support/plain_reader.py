@@ -76,6 +76,10 @@ class PlainStore:
         has_marks = (self.path / "samples" / "marks").is_dir()
         return self.plain_array("samples/marks") if has_marks else None
 
+    def weights(self) -> NDArray[np.float64] | None:
+        has_weights = (self.path / "samples" / "weights").is_dir()
+        return self.plain_array("samples/weights") if has_weights else None
+
     def targets(self) -> dict[str, tuple[str, list[str], NDArray[Any]]]:
         """Kind, classes and codes of every target, in order."""
         found = {}
