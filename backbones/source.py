@@ -19,6 +19,8 @@ from pathlib import PurePath
 from featstore.errors import InvalidInputError
 from featstore.suggest import did_you_mean
 
+LAYER_OPTIONS = ("pool", "prefix_tokens", "blocks")
+
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _HEAD = re.compile(
     rf"(?:(?P<name>{_NAME.pattern})=)?(?P<kind>[a-z][a-z0-9_-]*)(?P<separator>[/:])(?P<rest>.*)",
@@ -64,6 +66,11 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
     layer: str | None = None
     name: str | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named after ``#``, separated by commas."""
+        return tuple(part.strip() for part in self.layer.split(",")) if self.layer else ()
 
     def check_options(self, *known: str) -> None:
         """Refuse options that this kind of backbone does not have.
