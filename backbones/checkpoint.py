@@ -65,8 +65,12 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
     prefix = source.options.get("prefix")
     candidates = _with_prefix(recognised(groups), groups, prefix)
     for candidate in candidates:
-        if architecture and candidate.layout and candidate.layout.architecture:
-            _check_only(candidate.layout.architecture, architecture, candidate, source)
+        only = candidate.layout.architecture if candidate.layout else None
+        if candidate.layout and architecture and only not in (None, architecture):
+            raise WeightsError(
+                f"{path} has the layout of {candidate.layout.name}, which only {only} "
+                f"computes as the original does; leave out ?arch={asked}"
+            )
 
     # A plan first: built once for all candidates, whose twins have equal shapes.
     plan, chosen, others = None, None, ()
@@ -98,9 +102,7 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
     head_needed = source.layer is not None and network.in_head(source.layer)
     if chosen is None:
         needed = {
-            name
-            for name in network.state(head=True)
-            if head_needed or not network.in_head(name)
+            name for name in network.state(head=True) if head_needed or not network.in_head(name)
         }
         held = _most_complete(candidates, needed)
         if not held:
@@ -150,12 +152,3 @@ def _most_complete(candidates: Sequence[Candidate], needed: set[str]) -> list[Ca
     held = [(len(needed & candidate.state.keys()), candidate) for candidate in candidates]
     most = max((count for count, _ in held), default=0)
     return [candidate for count, candidate in held if count == most and 2 * count > len(needed)]
-
-
-def _check_only(only: str, asked: str, candidate: Candidate, source: Source) -> None:
-    if asked != only:
-        assert candidate.layout is not None
-        raise WeightsError(
-            f"{source.model} has the layout of {candidate.layout.name}, which only {only} "
-            f"computes as the original does; leave out ?arch={source.options['arch']}"
-        )

@@ -31,7 +31,9 @@ class Family:
 # The first that fits is taken: the more special come first.
 FAMILIES = (
     Family("VISSL", (r"(^|\.)classy_state_dict\b|/_feature_blocks\.",)),
-    Family("MoCo v3", (r"/(module\.)?base_encoder\.", r"/(module\.)?(momentum_encoder|predictor)\.")),
+    Family(
+        "MoCo v3", (r"/(module\.)?base_encoder\.", r"/(module\.)?(momentum_encoder|predictor)\.")
+    ),
     Family("MoCo v2", (r"/(module\.)?encoder_q\.fc\.2\.",)),
     Family("MoCo v1", (r"/(module\.)?encoder_q\.",)),
     Family("DINOv2", (r"/(teacher\.)?(module\.)?backbone\.", r"dino_head\.")),
@@ -45,7 +47,9 @@ FAMILIES = (
     Family("BYOL", (r"/(module\.)?online_encoder\.", r"/(module\.)?online_predictor\.")),
     Family("lightly", (r"/.*\bbackbone(_momentum)?\.\d+\.", r"/.*projection_head[^/]*\.layers\.")),
     Family("lightly", (r"/.*\bbackbone\.", r"/.*projection_head[^/]*\.layers\.")),
-    Family("solo-learn", (r"/(backbone|encoder)\.", r"/classifier\.weight$", r"/(projector|momentum_)")),
+    Family(
+        "solo-learn", (r"/(backbone|encoder)\.", r"/classifier\.weight$", r"/(projector|momentum_)")
+    ),
     Family("SimCLRv2", (r"^resnet/net\.0\.0\.", r"^head/layers\.")),
     Family("SupContrast", (r"^model/encoder\.", r"^model/head\.")),
     Family("SimCLR", (r"/(module\.)?encoder\.", r"/(module\.)?(projector|projection)\.")),

@@ -80,7 +80,7 @@ def _sequence(first: int) -> Callable[[str], str]:
 
 
 def _shortcut(key: str) -> str:
-    """torchvision says ``downsample`` where CIFAR's ResNets say ``shortcut``."""
+    """Torchvision says ``downsample`` where CIFAR's ResNets say ``shortcut``."""
     key = key.replace(".shortcut.", ".downsample.")
     return "fc" + key.removeprefix("linear") if key.startswith("linear.") else key
 

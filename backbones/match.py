@@ -55,7 +55,9 @@ class CheckpointMatch:
     def __str__(self) -> str:
         """Return one line for each thing worth knowing."""
         place = " ".join(
-            f"{what} {text!r}" for what, text in (("entry", self.entry), ("prefix", self.prefix)) if text
+            f"{what} {text!r}"
+            for what, text in (("entry", self.entry), ("prefix", self.prefix))
+            if text
         )
         lines = [
             f"{self.file}: {self.family or 'no known code base'}; {self.layout}",

@@ -104,7 +104,7 @@ def _network(visual: Any, name: str, weights: str, *, projected: bool) -> Networ
     size = preprocess["size"]
     edge = size if isinstance(size, int) else size[0]
     squash = preprocess["resize_mode"] == "squash"
-    if preprocess["resize_mode"] == "longest" or not isinstance(size, int) and size[0] != size[1]:
+    if preprocess["resize_mode"] == "longest" or (not isinstance(size, int) and size[0] != size[1]):
         raise InvalidInputError(
             f"open_clip/{name} pads images or takes no squares ({preprocess}), which is not supported"
         )

@@ -65,7 +65,7 @@ class ResNetPlan:
 
     @property
     def name(self) -> str:
-        """torchvision's name, as far as there is one; variations in brackets."""
+        """Torchvision's name, as far as there is one; variations in brackets."""
         depth = sum(self.depths) * (2 if self.block == "basic" else 3) + 2
         base = _DEPTHS.get((self.block, self.depths), f"resnet{depth}")
         named = _NAMED.get((base, self.groups, self.base_width)) if self.width == 1 else None

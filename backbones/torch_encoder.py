@@ -192,7 +192,9 @@ def _layer(network: Network, source: Source) -> tuple[str, Forwards]:
         count = source.integer("blocks", default=1, minimum=1)
         forward = last_blocks(network.module, count, source=source.text)
         return f"last {count} blocks, normalised", forward
-    layer = layers[0] if layers else TOKENS if source.options.get("pool") == "tokens" else PENULTIMATE
+    layer = (
+        layers[0] if layers else TOKENS if source.options.get("pool") == "tokens" else PENULTIMATE
+    )
     if len(layers) < 2 and layer in (PENULTIMATE, TOKENS):
         computed = {PENULTIMATE: network.penultimate, TOKENS: network.tokens}[layer]
         if computed is None:

@@ -18,7 +18,6 @@ from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import LAYER_OPTIONS, Source
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
-from featstore.suggest import did_you_mean
 
 
 def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
@@ -46,13 +45,6 @@ def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
     options: dict[str, Any] = {"source": "local" if local else "github"}
     if not local:
         options |= {"trust_repo": True if source.options.get("trust") == "yes" else "check"}
-    if local:
-        entries = torch.hub.list(repository, source="local", verbose=False)  # type: ignore[no-untyped-call]
-        if entry not in entries:
-            raise InvalidInputError(
-                f"{folder / 'hubconf.py'} has no entry point {entry!r}. "
-                f"{did_you_mean(entry, entries)}"
-            )
     arguments: dict[str, Any] = {}
     if "pretrained" in source.options:
         arguments["pretrained"] = source.options["pretrained"] == "true"
@@ -63,6 +55,8 @@ def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
             warnings.simplefilter("ignore")
             module = torch.hub.load(repository, entry, verbose=False, **options, **arguments)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever the repository's code and the network raise
+        if "Cannot find callable" in str(error):
+            raise InvalidInputError(f"{repository} has no entry point {entry!r}") from error
         raise WeightsError(_way_out(source, repository, local=local, error=error)) from error
     if not isinstance(module, nn.Module):
         raise InvalidInputError(

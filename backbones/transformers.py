@@ -146,9 +146,7 @@ def _transform(address: str) -> Transform:
     if crop and getattr(processor, "do_center_crop", False):
         edge = int(dict(crop)["height"])
         short = int(size.get("shortest_edge") or size["height"])
-        return Transform(
-            size=edge, resize=short, interpolation=interpolation, mean=mean, std=std
-        )
+        return Transform(size=edge, resize=short, interpolation=interpolation, mean=mean, std=std)
     if "height" in size:
         return Transform(
             geometry="squash",

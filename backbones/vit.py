@@ -54,7 +54,7 @@ class ViTPlan:
 
     @property
     def base(self) -> str:
-        """timm's architecture that is nearest."""
+        """Timm's architecture that is nearest."""
         name = _WIDTHS[self.width][0]
         if self.layer_scale:
             return f"vit_{name}_patch14{'_reg4' if self.registers else ''}_dinov2"

@@ -153,7 +153,11 @@ MISMATCHES: dict[str, tuple[Callable[[State], Any], str, str]] = {
         r"choose one by \?key=: state_dict, state_dict_ema",
     ),
     "no-tensors": (lambda s: {"epoch": 3}, "", "holds no named tensors"),
-    "no-such-key": (lambda s: {"model": s}, "&key=modle", "no entry 'modle' with tensors. Did you mean model"),
+    "no-such-key": (
+        lambda s: {"model": s},
+        "&key=modle",
+        "no entry 'modle' with tensors. Did you mean model",
+    ),
     "unpicklable": (
         lambda s: {"state_dict": s, "args": fractions.Fraction(1, 2)},
         "",

@@ -65,7 +65,7 @@ def test_torch_hub_errors(
     repository: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = repository
-    with pytest.raises(InvalidInputError, match=r"no entry point 'smal'\. Did you mean small"):
+    with pytest.raises(InvalidInputError, match="no entry point 'smal'"):
         load_encoder(f"torch.hub:{folder}/smal")
     with pytest.raises(InvalidInputError, match="gives a int, not a torch module"):
         load_encoder(f"torch.hub:{folder}/none")
@@ -169,7 +169,11 @@ def test_transformers_errors(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"hf download .*--local-dir FOLDER.*hf:FOLDER"):
         load_encoder(f"hf:{tmp_path / 'gone'}")
     config = transformers.BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=8
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        vocab_size=8,
     )
     seeded(lambda: transformers.BertModel(config)).save_pretrained(tmp_path)
     with pytest.raises(InvalidInputError, match="takes input_ids and not images"):
@@ -197,7 +201,9 @@ def test_last_blocks_are_timms_intermediate_layers(normalise: Any) -> None:
 
 def test_several_layers_in_one_pass() -> None:
     def features(layer: str) -> Any:
-        return load_encoder(f"random/resnet18?size=64#{layer}", device="cpu", threads=2).encode(PIXELS)
+        return load_encoder(f"random/resnet18?size=64#{layer}", device="cpu", threads=2).encode(
+            PIXELS
+        )
 
     both = features("layer3,layer1")
     np.testing.assert_array_equal(both, np.hstack([features("layer3"), features("layer1")]))
@@ -211,7 +217,11 @@ def test_several_layers_in_one_pass() -> None:
     finally:
         hook.remove()
     assert len(runs) == 1
-    assert (encoder.spec.layer, encoder.spec.pooling, encoder.spec.dim) == ("layer3,layer1", "mean", 320)
+    assert (encoder.spec.layer, encoder.spec.pooling, encoder.spec.dim) == (
+        "layer3,layer1",
+        "mean",
+        320,
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +231,10 @@ def test_several_layers_in_one_pass() -> None:
         ("random/vit_tiny_patch16_224?size=64&blocks=13", "has 12 transformer blocks, not 13"),
         ("random/vit_tiny_patch16_224?size=64&blocks=2#norm", "exclude each other"),
         ("random/resnet18?size=64#layer1,layer1", "one is named twice"),
-        ("random/resnet18?size=64&pool=tokens#layer1,layer2", "pool=tokens keeps the tokens of one"),
+        (
+            "random/resnet18?size=64&pool=tokens#layer1,layer2",
+            "pool=tokens keeps the tokens of one",
+        ),
     ],
 )
 def test_layers_that_cannot_be(source: str, message: str) -> None:

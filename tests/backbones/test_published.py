@@ -153,7 +153,9 @@ def test_real_lightly_modules(tmp_path: Path, normalise: Any) -> None:
     encoder = load_encoder(f"checkpoint:{tmp_path / 'simclr.ckpt'}", device="cpu")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     with torch.inference_mode():
-        agree(encoder.encode(pixels), module.backbone(normalise(pixels, encoder.transform)).flatten(1))
+        agree(
+            encoder.encode(pixels), module.backbone(normalise(pixels, encoder.transform)).flatten(1)
+        )
 
 
 def test_unknown_content_asks_for_the_architecture(tmp_path: Path) -> None:

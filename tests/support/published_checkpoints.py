@@ -160,7 +160,9 @@ def barlow_twins() -> Case:
 def vicreg() -> Case:
     backbone = headless(resnet())
     wrapped = module_of(backbone=backbone, projector=mlp(512, 32, 32))
-    return Case({"epoch": 9, "model": parallel(wrapped)}, backbone, "VICReg", "torchvision/resnet18")
+    return Case(
+        {"epoch": 9, "model": parallel(wrapped)}, backbone, "VICReg", "torchvision/resnet18"
+    )
 
 
 def dino() -> Case:
@@ -185,9 +187,7 @@ def dino_resnet() -> Case:
 
 def dinov2(*, registers: int, chunked: bool) -> Case:
     """facebookresearch/dinov2: blocks in chunks, a position of the class token, registers."""
-    network = vit(
-        embed_dim=384, num_heads=6, patch_size=14, img_size=56, init_values=1e-1, depth=4
-    )
+    network = vit(embed_dim=384, num_heads=6, patch_size=14, img_size=56, init_values=1e-1, depth=4)
     tokens = nn.Parameter(torch.randn(1, registers, 384))
     state: State = {}
     for name, tensor in network.state_dict().items():
@@ -228,7 +228,9 @@ def mae() -> Case:
     """facebookresearch/mae: encoder and decoder side by side, below ``model``."""
     network = vit(embed_dim=768, num_heads=12)
     decoder = module_of(
-        decoder_embed=nn.Linear(768, 32), decoder_norm=nn.LayerNorm(32), decoder_pred=nn.Linear(32, 8)
+        decoder_embed=nn.Linear(768, 32),
+        decoder_norm=nn.LayerNorm(32),
+        decoder_pred=nn.Linear(32, 8),
     )
     content = {
         "model": {
@@ -264,9 +266,7 @@ def vissl() -> Case:
 def solo_learn_cifar() -> Case:
     """vturrisi/solo-learn, BaseMethod with cifar=True: 3 x 3, stride 1, padded by 2."""
     stems = [nn.Conv2d(3, 64, 3, 1, 2, bias=False) for _ in range(2)]
-    network, momentum = (
-        headless(resnet(conv1=stem, maxpool=nn.Identity())) for stem in stems
-    )
+    network, momentum = (headless(resnet(conv1=stem, maxpool=nn.Identity())) for stem in stems)
     method = module_of(
         backbone=network,
         classifier=nn.Linear(512, 10),
