@@ -90,7 +90,8 @@ def _open_clip() -> Iterator[tuple[str, str]]:
     import open_clip
 
     for name, tag in open_clip.list_pretrained():
-        repository = open_clip.get_pretrained_cfg(name, tag).get("hf_hub", "").strip("/")
+        repository = open_clip.get_pretrained_cfg(name, tag).get("hf_hub", "")
+        repository = "/".join(repository.split("/")[:2])  # a file may follow
         files = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
         yield f"open_clip/{name}@{tag}", _cached(repository, files)
 

@@ -73,7 +73,9 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
             )
 
     # A plan first: built once for all candidates, whose twins have equal shapes.
-    plan, chosen, others = None, None, ()
+    plan, chosen = None, None
+    notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     if candidates:
         if architecture is None:
             chosen, others = choose(candidates, origin=str(path))

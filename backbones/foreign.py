@@ -16,7 +16,7 @@ _HEADS = ("fc", "classifier", "heads", "head", "last_linear")
 
 
 def unknown_transform(size: int = 224) -> Transform:
-    """What is assumed where code does not say its pixels: as for ONNX files."""
+    """Return what is assumed where code does not say its pixels: as for ONNX files."""
     return Transform(size=size, resize=round(size * 256 / 224), interpolation="bicubic")
 
 

@@ -163,7 +163,8 @@ def _module(network: nn.Module, layer: str) -> nn.Module:
     known = dict(network.named_modules())
     if not layer or layer not in known:
         raise InvalidInputError(f"no layer {layer!r}. {did_you_mean(layer, filter(None, known))}")
-    return known[layer]
+    module: nn.Module = known[layer]
+    return module
 
 
 def _not_run(layer: str) -> InvalidInputError:

@@ -47,7 +47,8 @@ def load_encoder(
         ``open_clip/MODEL@TAG``, ``hf:MODEL``, ``torch.hub:REPOSITORY/ENTRY``, ``onnx:FILE`` or
         ``checkpoint:FILE[?arch=MODEL]``; then options as ``?key=value&...`` and
         ``#LAYER[,LAYER...]``.  Options of all kinds:
-        ``pool=cls|mean|cls+mean|none|flatten|tokens``, ``prefix_tokens=N``, ``blocks=N``, ``size=N``, ``resize=N``, ``interp=bilinear|bicubic|...``,
+        ``pool=cls|mean|cls+mean|none|flatten|tokens``, ``prefix_tokens=N``, ``blocks=N``,
+        ``size=N``, ``resize=N``, ``interp=bilinear|bicubic|...``,
         ``mean=r,g,b``, ``std=r,g,b``.  By default the layer is the input of the classification
         head; vectors are taken as they are, maps averaged, tokens reduced to the class token.
         ``pool=tokens`` keeps all patch tokens, by default of the last layer.

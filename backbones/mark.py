@@ -29,8 +29,8 @@ def mark(source: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> sorted(mark("torchvision/resnet50"))[-2:]
-    ['torch', 'torchvision']
+    >>> mark("torchvision/resnet50").keys() >= {"torch", "torchvision"}
+    True
     """
     found = {}
     for library in _LIBRARIES:

@@ -106,7 +106,7 @@ def _network(visual: Any, name: str, weights: str, *, projected: bool) -> Networ
     squash = preprocess["resize_mode"] == "squash"
     if preprocess["resize_mode"] == "longest" or (not isinstance(size, int) and size[0] != size[1]):
         raise InvalidInputError(
-            f"open_clip/{name} pads images or takes no squares ({preprocess}), which is not supported"
+            f"open_clip/{name} pads images or takes no squares ({preprocess}): not supported"
         )
     return Network(
         module=module.eval(),

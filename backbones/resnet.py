@@ -17,7 +17,7 @@ from featstore.errors import InvalidInputError
 
 Stem = Literal["imagenet", "cifar", "cifar-padding2", "cifar-linear"]
 
-_DEPTHS = {
+_DEPTHS: dict[tuple[str, tuple[int, ...]], str] = {
     ("basic", (2, 2, 2, 2)): "resnet18",
     ("basic", (3, 4, 6, 3)): "resnet34",
     ("bottleneck", (3, 4, 6, 3)): "resnet50",
@@ -67,7 +67,7 @@ class ResNetPlan:
     def name(self) -> str:
         """Torchvision's name, as far as there is one; variations in brackets."""
         depth = sum(self.depths) * (2 if self.block == "basic" else 3) + 2
-        base = _DEPTHS.get((self.block, self.depths), f"resnet{depth}")
+        base = _DEPTHS.get((str(self.block), self.depths), f"resnet{depth}")
         named = _NAMED.get((base, self.groups, self.base_width)) if self.width == 1 else None
         changed = {"width": (self.width, 1)}
         if named is None:
@@ -75,7 +75,7 @@ class ResNetPlan:
         changed_stem = {"stem": (self.stem, "imagenet")}
         parts = [
             f"{key}={value}"
-            for key, (value, usual) in (changed | changed_stem).items()  # type: ignore[operator]
+            for key, (value, usual) in (changed | changed_stem).items()
             if value != usual
         ]
         return (named or base) + (f" ({', '.join(parts)})" if parts else "")
@@ -118,7 +118,8 @@ class _Wide(ResNet):  # type: ignore[misc]
 
     def _make_layer(self, block: Any, planes: int, *rest: Any, **options: Any) -> nn.Sequential:
         if not self._begun:
-            self._begun, self.inplanes = True, self.inplanes * self._width
+            self._begun = True
+            self.inplanes: int = 64 * self._width
         layer: nn.Sequential = super()._make_layer(block, planes * self._width, *rest, **options)
         return layer
 

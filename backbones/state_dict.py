@@ -25,7 +25,7 @@ _WRAPPERS = re.compile(
 
 # Plain data that training scripts store beside the tensors (DINO and MAE their arguments, MoCo its
 # best accuracy); building them runs no code of theirs.
-_HARMLESS = [
+_HARMLESS: list[Any] = [
     argparse.Namespace,
     np.dtype,
     *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u8", "?")},

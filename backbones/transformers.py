@@ -136,7 +136,7 @@ def _has_class_token(model: nn.Module) -> bool:
 def _transform(address: str) -> Transform:
     """Read the published preprocessing; ImageNet's usual one where a folder has none."""
     try:
-        processor = AutoImageProcessor.from_pretrained(address)
+        processor: Any = AutoImageProcessor.from_pretrained(address)  # type: ignore[no-untyped-call]
     except (OSError, ValueError):
         return unknown_transform()
     mean, std = (tuple(getattr(processor, f"image_{key}")) for key in ("mean", "std"))

@@ -65,14 +65,14 @@ def test_torch_hub_errors(
     repository: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = repository
-    with pytest.raises(InvalidInputError, match="no entry point 'smal'"):
+    with pytest.raises(InvalidInputError, match=r"no entry point 'smal'"):
         load_encoder(f"torch.hub:{folder}/smal")
-    with pytest.raises(InvalidInputError, match="gives a int, not a torch module"):
+    with pytest.raises(InvalidInputError, match=r"gives a int, not a torch module"):
         load_encoder(f"torch.hub:{folder}/none")
-    with pytest.raises(InvalidInputError, match="must have the form"):
+    with pytest.raises(InvalidInputError, match=r"must have the form"):
         load_encoder("torch.hub:small")
     (folder / "small.pth").unlink()
-    with pytest.raises(WeightsError, match="belong in .*checkpoints"):
+    with pytest.raises(WeightsError, match=r"belong in .*checkpoints"):
         load_encoder(f"torch.hub:{folder}/small")
 
     def unreachable(*_: Any, **__: Any) -> None:
@@ -115,16 +115,16 @@ def test_open_clip_before_and_behind_the_projection(tmp_path: Path, normalise: A
 
 def test_open_clip_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     open_clip = pytest.importorskip("open_clip")
-    with pytest.raises(InvalidInputError, match="no model 'ViT-B-33'. Did you mean"):
+    with pytest.raises(InvalidInputError, match=r"no model 'ViT-B-33'. Did you mean"):
         load_encoder("open_clip/ViT-B-33@openai")
-    with pytest.raises(InvalidInputError, match="no weights 'opena1'.*Did you mean openai"):
+    with pytest.raises(InvalidInputError, match=r"no weights 'opena1'.*Did you mean openai"):
         load_encoder("open_clip/ViT-B-32@opena1")
 
     def unreachable(*_: Any, **__: Any) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(open_clip, "create_model", unreachable)
-    with pytest.raises(WeightsError, match="from .*laion.*no network.*open_clip/ViT-B-32@FILE"):
+    with pytest.raises(WeightsError, match=r"from .*laion.*no network.*open_clip/ViT-B-32@FILE"):
         load_encoder("open_clip/ViT-B-32@laion2b_s34b_b79k")
 
 
@@ -176,7 +176,7 @@ def test_transformers_errors(tmp_path: Path) -> None:
         vocab_size=8,
     )
     seeded(lambda: transformers.BertModel(config)).save_pretrained(tmp_path)
-    with pytest.raises(InvalidInputError, match="takes input_ids and not images"):
+    with pytest.raises(InvalidInputError, match=r"takes input_ids and not images"):
         load_encoder(f"hf:{tmp_path}")
 
 

@@ -97,7 +97,7 @@ def test_stem_can_be_chosen(tmp_path: Path) -> None:
         network, _ = open_checkpoint(parse_source(f"checkpoint:{path}?stem={stem}"))
         assert network.module.conv1.padding == padding  # type: ignore[union-attr]
         assert f"stem={stem})" in network.architecture
-    with pytest.raises(InvalidInputError, match="stem 'stl' is not one of imagenet, cifar"):
+    with pytest.raises(InvalidInputError, match=r"stem 'stl' is not one of imagenet, cifar"):
         open_checkpoint(parse_source(f"checkpoint:{path}?stem=stl"))
 
 
@@ -168,5 +168,5 @@ def test_unknown_content_asks_for_the_architecture(tmp_path: Path) -> None:
 def test_another_architecture_than_asked_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(built(resnet).state_dict(), path)
-    with pytest.raises(WeightsError, match="does not match torchvision/resnet50"):
+    with pytest.raises(WeightsError, match=r"does not match torchvision/resnet50"):
         load_encoder(f"checkpoint:{path}?arch=resnet50")
