@@ -1,160 +1,156 @@
-"""Checkpoint: weights from a local file, matched to an architecture key by key.
+"""Checkpoint: weights from a local file, recognised by content and matched key by key.
 
-Nothing is loaded unless every tensor of the backbone is there with its name and shape.  A common
-prefix (``module.``, ``backbone.``, ``_orig_mod.``, ``teacher.backbone.``, whatever it is) is found
-by content.  The classification head alone may differ or be absent, as long as it is not asked for.
+Nothing is loaded unless every tensor of the backbone is there with its name and shape.  Code bases,
+layouts, prefixes and, of ResNets and ViTs, architectures are found by content; the classification
+head alone may differ or be absent, as long as it is not asked for.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from torch import Tensor
-
 from featstore.backbones.architectures import canonical, untrained
-from featstore.backbones.conversions import Conversion, convert
+from featstore.backbones.candidates import Candidate, choose, fitting, recognised
+from featstore.backbones.families import family_of
+from featstore.backbones.layouts import below
+from featstore.backbones.match import CheckpointMatch, fit_state
 from featstore.backbones.network import Network
+from featstore.backbones.plans import planned
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
-from featstore.backbones.source import Source
-from featstore.backbones.state_dict import read_state_dict
+from featstore.backbones.source import LAYER_OPTIONS, Source
+from featstore.backbones.state_dict import State, read_groups, without_wrappers
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
 
-_HEADS = ("fc", "classifier", "head", "heads", "head_dist", "last_linear", "linear")
-_OPTIONS = ("arch", "key", "prefix", "ignore", "pool", "prefix_tokens")
+_OPTIONS = ("arch", "key", "prefix", "ignore", "stem")
 
 
 def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
-    """Open ``checkpoint:FILE?arch=ARCHITECTURE``.
+    """Open ``checkpoint:FILE[?arch=ARCHITECTURE]``.
 
-    Options: ``key=`` names the entry that holds the tensors, ``prefix=`` the common prefix of
-    their names, where several fit; ``ignore=a,b`` drops tensors below ``a.`` and ``b.`` that the
-    architecture does not have.  Layouts in `featstore.backbones.conversions` need no ``arch``.
-    The transform is the architecture's usual one unless options say otherwise.
+    Options: ``arch=`` is needed where layout and shapes do not tell; ``key=`` names the entry that
+    holds the tensors, ``prefix=`` the common prefix of their names, where several fit;
+    ``ignore=a,b`` drops tensors below ``a.`` and ``b.`` that the architecture does not have;
+    ``stem=`` is a ResNet's.  The transform is the architecture's usual one unless options say
+    otherwise.
     """
-    source.check_options(*_OPTIONS, *TRANSFORM_OPTIONS)
-    path = Path(source.model)
-    state, conversion = convert(read_state_dict(path, key=source.options.get("key")))
-    size = source.integer("size", default=0, minimum=1) if "size" in source.options else None
-    network = untrained(_architecture(source, conversion), seed=0, size=size)
-    ignored = tuple(filter(None, source.options.get("ignore", "").split(",")))
-    fit_state(
-        network,
-        state,
-        origin=str(path),
-        head_needed=source.layer is not None and network.in_head(source.layer),
-        prefix=source.options.get("prefix"),
-        ignored=ignored,
-    )
-    transform = network.transform
-    if conversion is not None:
-        transform = replace(transform, mean=conversion.mean, std=conversion.std)
-    return torch_encoder(replace(network, weights=path.name, transform=transform), source, settings)
+    network, _ = open_checkpoint(source)
+    return torch_encoder(network, source, settings)
 
 
-def fit_state(
-    network: Network,
-    state: Mapping[str, Tensor],
-    *,
-    origin: str,
-    head_needed: bool,
-    prefix: str | None = None,
-    ignored: tuple[str, ...] = (),
-) -> None:
-    """Load tensors into a network, all of its backbone's or none.
+def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
+    """Recognise a checkpoint and load it into a network.
 
-    Parameters
-    ----------
-    network
-        Whose weights are replaced.
-    state
-        Tensors by name.
-    origin
-        Where they come from, for the error.
-    head_needed
-        Whether the classification head must match too.
-    prefix
-        Common prefix of the names; found by content if None.
-    ignored
-        Modules in `state` that the architecture lacks and that may be dropped.
+    Returns
+    -------
+    network, match
+        The network with its weights, and what was recognised.
 
     Raises
     ------
     WeightsError
-        Listing the missing, unexpected and wrongly shaped keys.
+        If the file cannot be read safely, is ambiguous or does not match.
+    InvalidInputError
+        If the architecture neither shows nor was said.
     """
-    wanted = network.state(head=True)
-    needed = {name for name in wanted if head_needed or not network.in_head(name)}
-    if prefix is None:
-        prefix = _common_prefix(state, needed, origin=origin)
-    given = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in state.items()
-        if name.startswith(prefix) and not name.endswith("num_batches_tracked")
-    }
-    missing = sorted(needed - given.keys())
-    unexpected = sorted(
-        name
-        for name in given.keys() - wanted.keys()
-        if not network.in_head(name) and name.split(".")[0] not in (*_HEADS, *ignored)
-    )
-    misshapen = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(wanted[name].shape)}"
-        for name in sorted(needed & given.keys())
-        if given[name].shape != wanted[name].shape
-    ]
-    if missing or unexpected or misshapen:
-        raise WeightsError(
-            f"{origin} does not match {network.architecture}"
-            + (f" below the prefix {prefix!r}" if prefix else "")
-            + ": "
-            + "; ".join(
-                f"{len(keys)} {what} ({', '.join(keys[:10])}{', ...' if len(keys) > 10 else ''})"
-                for what, keys in (
-                    ("missing", missing),
-                    ("unexpected", unexpected),
-                    ("of wrong shape", misshapen),
-                )
-                if keys
-            )
-            + ". Choose the architecture by ?arch=, or drop extra modules by ?ignore=A,B"
-        )
-    network.module.load_state_dict({name: given[name] for name in needed}, strict=False)
-
-
-def _architecture(source: Source, conversion: Conversion | None) -> str:
+    source.check_options(*_OPTIONS, *LAYER_OPTIONS, *TRANSFORM_OPTIONS)
+    path = Path(source.model)
+    groups = read_groups(path, key=source.options.get("key"))
+    family = family_of(f"{entry}/{name}" for entry, state in groups.items() for name in state)
+    size = source.integer("size", default=0, minimum=1) if "size" in source.options else None
     asked = source.options.get("arch")
-    if asked is None:
-        if conversion is None:
-            raise InvalidInputError(
-                f"backbone {source.text!r}: say which architecture the weights belong to, "
-                f"as in checkpoint:{source.model}?arch=resnet50"
+    architecture = canonical(asked) if asked is not None else None
+    prefix = source.options.get("prefix")
+    candidates = _with_prefix(recognised(groups), groups, prefix)
+    for candidate in candidates:
+        only = candidate.layout.architecture if candidate.layout else None
+        if candidate.layout and architecture and only not in (None, architecture):
+            raise WeightsError(
+                f"{path} has the layout of {candidate.layout.name}, which only {only} "
+                f"computes as the original does; leave out ?arch={asked}"
             )
-        return conversion.architecture
-    architecture = canonical(asked)
-    if conversion is not None and architecture != conversion.architecture:
-        raise WeightsError(
-            f"{source.model} has the layout of {conversion.layout}, which only "
-            f"{conversion.architecture} computes as the original does; leave out ?arch={asked}"
+
+    # A plan first: built once for all candidates, whose twins have equal shapes.
+    plan, chosen = None, None
+    notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    if candidates:
+        if architecture is None:
+            chosen, others = choose(candidates, origin=str(path))
+        for candidate in [chosen] if chosen else candidates:
+            plan = planned(
+                candidate,
+                family=family,
+                size=size,
+                stem=source.options.get("stem"),
+                architecture=architecture,
+            )
+            if plan is not None:
+                break
+    if plan is not None:
+        network, notes = plan
+    elif architecture is not None:
+        network, notes = untrained(architecture, seed=0, size=size), ()
+    else:
+        raise InvalidInputError(
+            f"backbone {source.text!r}: its content does not show which architecture the weights "
+            f"belong to; say it, as in checkpoint:{source.model}?arch=resnet50"
         )
-    return architecture
+    if "stem" in source.options and not any(note.startswith("stem") for note in notes):
+        notes = (*notes, f"stem {source.options['stem']!r}, as asked")
+
+    head_needed = source.layer is not None and network.in_head(source.layer)
+    if chosen is None:
+        needed = {
+            name for name in network.state(head=True) if head_needed or not network.in_head(name)
+        }
+        held = _most_complete(candidates, needed)
+        if not held:
+            held = _with_prefix([], groups, prefix) or fitting(groups, needed)
+        chosen, others = choose(held, origin=str(path))
+    fit = fit_state(
+        network,
+        chosen.state,
+        origin=str(path),
+        head_needed=head_needed,
+        prefix=chosen.prefix,
+        ignored=tuple(filter(None, source.options.get("ignore", "").split(","))),
+    )
+    match = CheckpointMatch(
+        file=path.name,
+        family=family,
+        layout=chosen.layout.name if chosen.layout else "the architecture's own names",
+        entry=chosen.entry,
+        prefix=chosen.prefix,
+        architecture=network.architecture,
+        tensors=fit.tensors,
+        dropped=fit.dropped,
+        others=others,
+        notes=(*notes, *filter(None, [fit.note])),
+    )
+    weights = path.name if fit.note is None else f"{path.name} ({fit.note})"
+    return replace(network, weights=weights), match
 
 
-def _common_prefix(state: Mapping[str, Tensor], needed: set[str], *, origin: str) -> str:
-    """Find what stands before the network's own names in a checkpoint's names."""
-    found: Counter[str] = Counter()
-    for name in state:
-        parts = name.split(".")
-        for depth in range(len(parts)):
-            if ".".join(parts[depth:]) in needed:
-                found["".join(f"{part}." for part in parts[:depth])] += 1
-    complete = [prefix for prefix, count in found.items() if count == len(needed)]
-    if len(complete) > 1:
-        raise WeightsError(
-            f"{origin} holds several networks that fit; choose one by ?prefix=: "
-            f"{', '.join(map(repr, complete))}"
-        )
-    return max(found, key=lambda prefix: found[prefix], default="")
+def _with_prefix(
+    candidates: Sequence[Candidate], groups: dict[str, State], prefix: str | None
+) -> list[Candidate]:
+    """Keep the candidates behind the prefix that was asked for; make them if there are none."""
+    if prefix is None:
+        return list(candidates)
+    prefix = without_wrappers(prefix)
+    kept = [candidate for candidate in candidates if candidate.prefix == prefix]
+    return kept or [
+        Candidate(entry, prefix, own)
+        for entry, state in groups.items()
+        if (own := below(state, prefix))
+    ]
+
+
+def _most_complete(candidates: Sequence[Candidate], needed: set[str]) -> list[Candidate]:
+    """Keep the candidates that hold most of the names, if they hold most of them at all."""
+    held = [(len(needed & candidate.state.keys()), candidate) for candidate in candidates]
+    most = max((count for count, _ in held), default=0)
+    return [candidate for count, candidate in held if count == most and 2 * count > len(needed)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from threading import local
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from featstore.suggest import did_you_mean
 
 Side = Literal["input", "output"]
 Forward = Callable[[Tensor], Tensor]
+Forwards = Callable[[Tensor], list[Tensor]]
 
 
 class _Reached(Exception):  # noqa: N818  (a signal, not an error)
@@ -45,10 +47,7 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
         If there is no such module; from the function, if the forward pass does not run it or it
         gives no tensor.
     """
-    known = dict(network.named_modules())
-    if not layer or layer not in known:
-        raise InvalidInputError(f"no layer {layer!r}. {did_you_mean(layer, filter(None, known))}")
-    module = known[layer]
+    module = _module(network, layer)
 
     def before(_: nn.Module, inputs: tuple[Any, ...]) -> None:
         raise _Reached(inputs[0])
@@ -70,15 +69,63 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
         except _Reached as reached:
             activation = reached.activation
         else:
-            raise InvalidInputError(
-                f"layer {layer!r} exists but the forward pass does not run it; choose another"
-            )
-        if not isinstance(activation, Tensor):
-            raise InvalidInputError(
-                f"layer {layer!r} gives a {type(activation).__name__}, not a tensor; "
-                "choose a module inside or around it"
-            )
-        return activation
+            raise _not_run(layer)
+        return _tensor(activation, layer)
+
+    return forward
+
+
+def taps(network: nn.Module, layers: Sequence[str]) -> Forwards:
+    """Make a function that returns the activations of several modules from one forward pass.
+
+    The pass ends once all are there, in whatever order they run.
+
+    Parameters
+    ----------
+    network
+        Any module that takes (n, 3, h, w).
+    layers
+        Dotted names of some of its modules.
+
+    Raises
+    ------
+    InvalidInputError
+        As `tap` does; also if a module is named twice.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 5))
+    >>> [a.shape[1] for a in taps(net, ["2", "1"])(torch.zeros(1, 3, 1, 1))]
+    [2, 2]
+    """
+    modules = {layer: _module(network, layer) for layer in layers}
+    if len(modules) != len(layers):
+        raise InvalidInputError(f"layers {', '.join(layers)}: one is named twice")
+    reached = local()  # threads run passes side by side
+
+    def keep(layer: str) -> Callable[..., None]:
+        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            reached.activations[layer] = output
+            if len(reached.activations) == len(modules):
+                raise _Reached(None)
+
+        return after
+
+    @cache
+    def set_hooks() -> None:
+        for layer, module in modules.items():
+            module.register_forward_hook(keep(layer))
+
+    def forward(images: Tensor) -> list[Tensor]:
+        set_hooks()
+        reached.activations = {}
+        try:
+            network(images)
+        except _Reached:
+            pass
+        else:
+            raise _not_run(next(layer for layer in layers if layer not in reached.activations))
+        return [_tensor(reached.activations.pop(layer), layer) for layer in layers]
 
     return forward
 
@@ -110,3 +157,26 @@ def check_runs_once(network: nn.Module, layer: str, images: Tensor) -> None:
         raise InvalidInputError(
             f"layer {layer!r} runs {runs} times in one forward pass; choose one that runs once"
         )
+
+
+def _module(network: nn.Module, layer: str) -> nn.Module:
+    known = dict(network.named_modules())
+    if not layer or layer not in known:
+        raise InvalidInputError(f"no layer {layer!r}. {did_you_mean(layer, filter(None, known))}")
+    module: nn.Module = known[layer]
+    return module
+
+
+def _not_run(layer: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"layer {layer!r} exists but the forward pass does not run it; choose another"
+    )
+
+
+def _tensor(activation: Any, layer: str) -> Tensor:
+    if not isinstance(activation, Tensor):
+        raise InvalidInputError(
+            f"layer {layer!r} gives a {type(activation).__name__}, not a tensor; "
+            "choose a module inside or around it"
+        )
+    return activation

@@ -16,13 +16,16 @@ from featstore.suggest import did_you_mean
 
 ENTRY_POINTS = "featstore.backbones"
 
-# kind -> module, extra that it needs, whether it is KIND:FILE
+# kind -> module, extra that it needs, what follows KIND
 _KINDS = {
-    "torchvision": ("featstore.backbones.torchvision", "torchvision", False),
-    "timm": ("featstore.backbones.timm", "timm", False),
-    "random": ("featstore.backbones.random_init", "timm", False),
-    "onnx": ("featstore.backbones.onnx", "onnx", True),
-    "checkpoint": ("featstore.backbones.checkpoint", "timm", True),
+    "torchvision": ("featstore.backbones.torchvision", "torchvision", "/MODEL"),
+    "timm": ("featstore.backbones.timm", "timm", "/MODEL"),
+    "open_clip": ("featstore.backbones.open_clip", "open-clip", "/MODEL"),
+    "hf": ("featstore.backbones.transformers", "hf", ":MODEL"),
+    "torch.hub": ("featstore.backbones.torch_hub", "torch", ":REPOSITORY/ENTRY"),
+    "random": ("featstore.backbones.random_init", "timm", "/MODEL"),
+    "onnx": ("featstore.backbones.onnx", "onnx", ":FILE"),
+    "checkpoint": ("featstore.backbones.checkpoint", "timm", ":FILE"),
 }
 
 
@@ -41,9 +44,11 @@ def load_encoder(
     ----------
     source
         ``torchvision/MODEL[@WEIGHTS]``, ``timm/MODEL[.TAG]``, ``random/MODEL[?seed=0]``,
-        ``onnx:FILE`` or ``checkpoint:FILE?arch=MODEL``; then options as ``?key=value&...`` and
-        ``#LAYER``.  Options of all kinds: ``pool=cls|mean|cls+mean|none|flatten|tokens``,
-        ``prefix_tokens=N``, ``size=N``, ``resize=N``, ``interp=bilinear|bicubic|...``,
+        ``open_clip/MODEL@TAG``, ``hf:MODEL``, ``torch.hub:REPOSITORY/ENTRY``, ``onnx:FILE`` or
+        ``checkpoint:FILE[?arch=MODEL]``; then options as ``?key=value&...`` and
+        ``#LAYER[,LAYER...]``.  Options of all kinds:
+        ``pool=cls|mean|cls+mean|none|flatten|tokens``, ``prefix_tokens=N``, ``blocks=N``,
+        ``size=N``, ``resize=N``, ``interp=bilinear|bicubic|...``,
         ``mean=r,g,b``, ``std=r,g,b``.  By default the layer is the input of the classification
         head; vectors are taken as they are, maps averaged, tokens reduced to the class token.
         ``pool=tokens`` keeps all patch tokens, by default of the last layer.
@@ -98,11 +103,10 @@ def _opener(source: Source) -> Callable[[Source, Settings], Encoder]:
             )
         plugin: Callable[[Source, Settings], Encoder] = plugins[source.kind].load()
         return plugin
-    module, extra, is_file = _KINDS[source.kind]
-    if source.is_file != is_file:
-        form = f"{source.kind}:FILE" if is_file else f"{source.kind}/MODEL"
-        raise InvalidInputError(f"backbone {source.text!r} must have the form {form}")
-    if is_file and not Path(source.model).is_file():
+    module, extra, form = _KINDS[source.kind]
+    if source.is_file != form.startswith(":"):
+        raise InvalidInputError(f"backbone {source.text!r} must have the form {source.kind}{form}")
+    if form == ":FILE" and not Path(source.model).is_file():
         raise WeightsError(f"backbone {source.text!r}: there is no file {source.model!r}")
     opener: Callable[[Source, Settings], Encoder]
     opener = import_optional(module, extra=extra).open_encoder

@@ -8,7 +8,10 @@ from pathlib import Path
 from featstore.backbones.load import ENTRY_POINTS
 from featstore.backbones.source import parse_source
 
-_LIBRARIES = ("featstore", "pillow", "numpy", "torch", "torchvision", "timm", "onnx", "onnxruntime")
+_LIBRARIES = (
+    *("featstore", "pillow", "numpy", "torch", "torchvision", "timm", "open_clip_torch"),
+    *("transformers", "onnx", "onnxruntime"),
+)
 
 
 def mark(source: str) -> dict[str, str]:
@@ -26,8 +29,8 @@ def mark(source: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> sorted(mark("torchvision/resnet50"))[-2:]
-    ['torch', 'torchvision']
+    >>> mark("torchvision/resnet50").keys() >= {"torch", "torchvision"}
+    True
     """
     found = {}
     for library in _LIBRARIES:
@@ -40,6 +43,8 @@ def mark(source: str) -> dict[str, str]:
         path = Path(parsed.model)
         # An ONNX graph may keep its weights in files beside it.
         files = sorted(path.parent.iterdir()) if parsed.kind == "onnx" else [path]
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.is_file())
         for file in files:
             status = file.stat()
             found[file.name] = f"{status.st_size} bytes, modified {status.st_mtime_ns}"

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from featstore.backbones.architectures import untrained
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
-from featstore.backbones.source import Source
+from featstore.backbones.source import LAYER_OPTIONS, Source
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError
 
 
 def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
     """Open ``random/ARCHITECTURE?seed=0``."""
-    source.check_options("seed", "pool", "prefix_tokens", *TRANSFORM_OPTIONS)
+    source.check_options("seed", *LAYER_OPTIONS, *TRANSFORM_OPTIONS)
     if source.weights is not None:
         raise InvalidInputError(
             f"backbone {source.text!r}: a random network has no weights {source.weights!r}; "

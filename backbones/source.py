@@ -19,9 +19,11 @@ from pathlib import PurePath
 from featstore.errors import InvalidInputError
 from featstore.suggest import did_you_mean
 
+LAYER_OPTIONS = ("pool", "prefix_tokens", "blocks")
+
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _HEAD = re.compile(
-    rf"(?:(?P<name>{_NAME.pattern})=)?(?P<kind>[a-z][a-z0-9_-]*)(?P<separator>[/:])(?P<rest>.*)",
+    rf"(?:(?P<name>{_NAME.pattern})=)?(?P<kind>[a-z][a-z0-9_.-]*)(?P<separator>[/:])(?P<rest>.*)",
     re.DOTALL,
 )
 _GRAMMAR = (
@@ -40,12 +42,12 @@ class Source:
     text
         The source as the user wrote it, without ``NAME=``.
     kind
-        ``"torchvision"``, ``"timm"``, ``"onnx"``, ``"checkpoint"``, ``"random"`` or the name of an
-        entry point.
+        ``"torchvision"``, ``"timm"``, ``"open_clip"``, ``"hf"``, ``"torch.hub"``, ``"onnx"``,
+        ``"checkpoint"``, ``"random"`` or the name of an entry point.
     model
         Name of the model, or the path of the file.
     is_file
-        Whether `model` is a path.
+        Whether `model` is a path, or another address after ``:``.
     weights
         What followed ``@``.
     options
@@ -64,6 +66,11 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
     layer: str | None = None
     name: str | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named after ``#``, separated by commas."""
+        return tuple(part.strip() for part in self.layer.split(",")) if self.layer else ()
 
     def check_options(self, *known: str) -> None:
         """Refuse options that this kind of backbone does not have.
@@ -152,7 +159,9 @@ def feature_name(source: str | Source) -> str:
         source = parse_source(source)
     if source.name:
         return source.name
-    if source.is_file:
+    if source.kind in ("hf", "torch.hub"):
+        name = PurePath(source.model).name
+    elif source.is_file:
         name = PurePath(source.model).stem
     else:
         # Whatever follows the dot is timm's weights tag; no architecture has a dot in its name.

@@ -1,21 +1,45 @@
-"""State dict: the named tensors in a checkpoint file."""
+"""State dict: the groups of named tensors in a checkpoint file."""
 
 from __future__ import annotations
 
+import argparse
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from featstore.errors import WeightsError
 from featstore.suggest import did_you_mean
 
+State = dict[str, Tensor]
 
-def read_state_dict(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
-    """Read a checkpoint's tensors, unpacking ``{"state_dict": ...}`` and the like.
+# What torch.compile, FSDP and activation checkpointing put into the middle of names.
+_WRAPPERS = re.compile(
+    r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
+
+# Plain data that training scripts store beside the tensors (DINO and MAE their arguments, MoCo its
+# best accuracy); building them runs no code of theirs.
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u8", "?")},
+    np.ndarray,
+    *(
+        (getattr(np._core.multiarray, name), f"{module}.multiarray.{name}")
+        for name in ("scalar", "_reconstruct")
+        for module in ("numpy.core", "numpy._core")
+    ),
+]
+
+
+def read_groups(path: Path, *, key: str | None = None) -> dict[str, State]:
+    """Read a checkpoint's tensors, by the place where they lie together.
 
     No code in the file is run: pickles are loaded with ``weights_only=True``.
 
@@ -24,29 +48,47 @@ def read_state_dict(path: Path, *, key: str | None = None) -> dict[str, Tensor]:
     path
         A ``.safetensors`` file, or anything that `torch.save` wrote.
     key
-        Which entry holds the tensors, where several do (``"state_dict_ema"``).
+        Only what lies at or below this entry (``"state_dict_ema"``; ``"model.trunk"`` for an
+        entry within an entry).
+
+    Returns
+    -------
+    groups
+        Named tensors by the dotted path of the entry that holds them; ``""`` is the file itself.
 
     Raises
     ------
     WeightsError
-        If the file cannot be read safely, or does not hold exactly one group of tensors.
+        If the file cannot be read safely, or holds no named tensors at `key`.
     """
-    content: Any = _read(path)
+    content = _read(path)
+    groups = {".".join(place): state for place, state in _groups(content, ())}
     if key is not None:
-        if not isinstance(content, Mapping) or key not in content:
+        chosen = {
+            place: state
+            for place, state in groups.items()
+            if place == key or place.startswith(f"{key}.")
+        }
+        if not chosen:
             entries = [str(name) for name in content] if isinstance(content, Mapping) else []
-            raise WeightsError(f"{path} has no entry {key!r}. {did_you_mean(key, entries)}")
-        content = content[key]
-    while not (tensors := _tensors(content)):
-        groups = _groups(content)
-        if len(groups) != 1:
             raise WeightsError(
-                f"{path} holds several groups of tensors; choose one by ?key=: {', '.join(groups)}"
-                if groups
-                else f"{path} holds no named tensors"
+                f"{path} has no entry {key!r} with tensors. {did_you_mean(key, entries)}"
             )
-        content = content[groups[0]]
-    return tensors
+        groups = chosen
+    if not groups:
+        raise WeightsError(f"{path} holds no named tensors")
+    return groups
+
+
+def without_wrappers(name: str) -> str:
+    """Take out of a tensor's name what wrappers of modules put into it.
+
+    Examples
+    --------
+    >>> without_wrappers("module._orig_mod.blocks.0._fsdp_wrapped_module.norm1.weight")
+    'module.blocks.0.norm1.weight'
+    """
+    return _WRAPPERS.sub("", name)
 
 
 def _read(path: Path) -> Any:
@@ -55,7 +97,8 @@ def _read(path: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_HARMLESS):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
         raise WeightsError(
@@ -68,23 +111,13 @@ def _read(path: Path) -> Any:
         raise WeightsError(f"cannot read checkpoint {path}: {reason}") from error
 
 
-def _tensors(content: Any) -> dict[str, Tensor]:
-    """Tensors that lie directly in a mapping, by name."""
+def _groups(content: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], State]]:
+    """Walk mappings by name, at any depth; tensors that lie directly in one are a group."""
     if not isinstance(content, Mapping):
-        return {}
-    return {
-        name: value
-        for name, value in content.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
-
-
-def _groups(content: Any) -> list[str]:
-    """Entries of a mapping in which named tensors lie, at any depth of mappings by name."""
-    if not isinstance(content, Mapping):
-        return []
-    return [
-        name
-        for name, value in content.items()
-        if isinstance(name, str) and (_tensors(value) or _groups(value))
-    ]
+        return
+    named = {name: value for name, value in content.items() if isinstance(name, str)}
+    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield place, {without_wrappers(name): tensor for name, tensor in tensors.items()}
+    for name, value in named.items():
+        yield from _groups(value, (*place, name))

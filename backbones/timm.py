@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import timm
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
-from featstore.backbones.source import Source
+from featstore.backbones.source import LAYER_OPTIONS, Source
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
 from featstore.suggest import did_you_mean
@@ -29,7 +31,7 @@ from featstore.transform import Transform
 
 def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
     """Open ``timm/MODEL[.TAG]`` or ``timm/MODEL@TAG``."""
-    source.check_options("pool", "prefix_tokens", *TRANSFORM_OPTIONS)
+    source.check_options(*LAYER_OPTIONS, *TRANSFORM_OPTIONS)
     name, _, tag = source.model.partition(".")
     if tag and source.weights:
         raise InvalidInputError(
@@ -87,8 +89,20 @@ def pretrained(name: str, tag: str | None, *, size: int | None = None) -> Networ
     return _network(module, name, weights=tag, size=size)
 
 
-def untrained(name: str, *, size: int | None = None) -> Network:
+def untrained(
+    name: str, *, size: int | None = None, variant: Mapping[str, int] | None = None
+) -> Network:
     """Build a network with freshly drawn weights from torch's global generator.
+
+    Parameters
+    ----------
+    name
+        One of `names`.
+    size
+        Input size, for those architectures that are tied to one.
+    variant
+        Arguments of the architecture's constructor that differ from its own; they become part of
+        the architecture's name.
 
     Raises
     ------
@@ -96,7 +110,13 @@ def untrained(name: str, *, size: int | None = None) -> Network:
         If there is no such model.
     """
     _check_name(name)
-    return _network(_build(name, size=size, pretrained=False), name, weights="none", size=size)
+    variant = variant or {}
+    module = _build(name, size=size, pretrained=False, variant=variant)
+    network = _network(module, name, weights="none", size=size)
+    if not variant:
+        return network
+    changed = ", ".join(f"{key}={value}" for key, value in sorted(variant.items()))
+    return replace(network, architecture=f"timm/{name} ({changed})")
 
 
 def _check_name(name: str) -> None:
@@ -104,10 +124,13 @@ def _check_name(name: str) -> None:
         raise InvalidInputError(f"timm has no model {name!r}. {did_you_mean(name, names())}")
 
 
-def _build(name: str, *, size: int | None, pretrained: bool) -> nn.Module:
+def _build(
+    name: str, *, size: int | None, pretrained: bool, variant: Mapping[str, int] | None = None
+) -> nn.Module:
     # Convolutional networks take any size and have no such argument.
     tied = get_pretrained_cfg(name, allow_unregistered=True)
     options: dict[str, Any] = {"img_size": size} if size and tied and tied.fixed_input_size else {}
+    options |= variant or {}
     # The constructor draws an initialisation even when weights replace it.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[], enabled=pretrained):
         warnings.simplefilter("ignore")

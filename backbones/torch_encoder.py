@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
-from featstore.backbones.layer import Forward, check_runs_once, tap
+from featstore.backbones.blocks import last_blocks
+from featstore.backbones.layer import Forwards, check_runs_once, taps
 from featstore.backbones.network import Network, weights_digest
 from featstore.backbones.pooling import (
     Pooling,
@@ -54,9 +55,9 @@ class TorchEncoder:
     device: torch.device
     threads: int
     micro_batch: int
-    pooling: Pooling
+    poolings: tuple[Pooling, ...]
     prefix_tokens: int
-    forward: Forward
+    forward: Forwards
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
@@ -77,8 +78,8 @@ class TorchEncoder:
         # torch warns about sharing memory that it must not write to.
         writable = np.require(pixels, requirements="W")
         with _inference(self.device, self.numerics):
-            activation = self.forward(self._normalise(torch.from_numpy(writable))).float()
-            parts = pool(activation, self.pooling, prefix_tokens=self.prefix_tokens)
+            activations = self.forward(self._normalise(torch.from_numpy(writable)))
+            parts = _pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
             features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
         return features
 
@@ -100,8 +101,9 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
     network
         What a family or a checkpoint built.
     source
-        Which layer and pooling; by default the input of the classification head, or with
-        ``pool=tokens`` what that is pooled from.
+        Which layers and pooling; by default the input of the classification head, or with
+        ``pool=tokens`` what that is pooled from.  Several layers are pooled one by one and set
+        side by side; so are ``blocks=n``, the last n of a transformer.
     settings
         Device, numerics, transform and threads.
 
@@ -112,30 +114,21 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
     """
     device = _device(settings)
     transform = settings.transform_for(source, network.transform)
-    module = network.module.eval()
-    layer = source.layer or (TOKENS if source.options.get("pool") == "tokens" else PENULTIMATE)
-    forward = {PENULTIMATE: network.penultimate, TOKENS: network.tokens}.get(layer)
-    named = forward is None
-    if forward is not None:
-        digest = weights_digest(network.state(head=False).items())
-    elif source.layer is None:
-        raise InvalidInputError(
-            f"backbone {source.text!r}: which layer holds the tokens of {network.architecture} is "
-            "not known; name one whose activation has positions, as in '...?pool=tokens#layer4'"
-        )
-    else:
-        forward = tap(module, layer)
-        digest = weights_digest(network.state(head=network.in_head(layer)).items())
+    network.module.eval()
+    layer, forward = _layer(network, source)
+    named = [name for name in source.layers if name not in (PENULTIMATE, TOKENS)]
+    in_head = any(network.in_head(name) for name in named)
+    digest = weights_digest(network.state(head=in_head).items())
     prefix_tokens = source.integer("prefix_tokens", default=network.prefix_tokens, minimum=0)
 
     # Pixels arrive as NHWC, which is channels-last: convolutions then need no reordering.
-    module.to(device).to(memory_format=torch.channels_last)
+    network.module.to(device).to(memory_format=torch.channels_last)
     probe = torch.zeros(1, 3, transform.size, transform.size, device=device)
     try:
-        if named:
-            check_runs_once(module, layer, probe)
+        for name in named:
+            check_runs_once(network.module, name, probe)
         with torch.inference_mode():
-            activation = forward(probe)
+            activations = forward(probe)
     except (AssertionError, RuntimeError, ValueError) as error:
         if isinstance(error, InvalidInputError):
             raise
@@ -143,12 +136,24 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
             f"backbone {source.text!r} does not take {transform.size} x {transform.size} pixels: "
             f"{error}; choose others with ?size="
         ) from error
-    pooling = choose_pooling(
-        source.options.get("pool"),
-        tuple(activation.shape),
-        prefix_tokens=prefix_tokens,
-        layer=layer,
+    poolings = tuple(
+        choose_pooling(
+            source.options.get("pool"),
+            tuple(activation.shape),
+            prefix_tokens=prefix_tokens,
+            layer=layer,
+        )
+        for activation in activations
     )
+    if "tokens" in poolings and len(poolings) > 1:
+        raise InvalidInputError(
+            f"backbone {source.text!r}: pool=tokens keeps the tokens of one layer, not of "
+            f"{len(poolings)}; extract each under a name of its own"
+        )
+    described = [
+        describe_pooling(how, prefix_tokens=prefix_tokens, usual=network.prefix_tokens)
+        for how in poolings
+    ]
     return TorchEncoder(
         spec=BackboneSpec(
             source=source.text,
@@ -156,11 +161,12 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
             weights=network.weights,
             weights_digest=digest,
             layer=layer,
-            pooling=describe_pooling(
-                pooling, prefix_tokens=prefix_tokens, usual=network.prefix_tokens
+            pooling=described[0] if len(set(described)) == 1 else ", ".join(described),
+            dim=sum(
+                part.shape[1]
+                for part in _pooled(activations, poolings, prefix_tokens=prefix_tokens)
             ),
-            dim=sum(p.shape[1] for p in pool(activation, pooling, prefix_tokens=prefix_tokens)),
-            n_tokens=count_tokens(activation, pooling, prefix_tokens=prefix_tokens),
+            n_tokens=count_tokens(activations[0], poolings[0], prefix_tokens=prefix_tokens),
         ),
         transform=transform,
         numerics=settings.numerics,
@@ -168,10 +174,48 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         device=device,
         threads=settings.threads_on(device.type),
         micro_batch=settings.micro_batch or _MICRO_BATCH.get(device.type, 32),
-        pooling=pooling,
+        poolings=poolings,
         prefix_tokens=prefix_tokens,
         forward=forward,
     )
+
+
+def _layer(network: Network, source: Source) -> tuple[str, Forwards]:
+    """Name the layers that a source asks for, and make the function that computes them."""
+    layers = source.layers
+    if "blocks" in source.options:
+        if layers:
+            raise InvalidInputError(
+                f"backbone {source.text!r}: blocks= and the layers {source.layer!r} exclude each "
+                "other; give one of them"
+            )
+        count = source.integer("blocks", default=1, minimum=1)
+        forward = last_blocks(network.module, count, source=source.text)
+        return f"last {count} blocks, normalised", forward
+    layer = (
+        layers[0] if layers else TOKENS if source.options.get("pool") == "tokens" else PENULTIMATE
+    )
+    if len(layers) < 2 and layer in (PENULTIMATE, TOKENS):
+        computed = {PENULTIMATE: network.penultimate, TOKENS: network.tokens}[layer]
+        if computed is None:
+            raise InvalidInputError(
+                f"backbone {source.text!r}: which layer holds the tokens of "
+                f"{network.architecture} is not known; name one whose activation has positions, "
+                "as in '...?pool=tokens#layer4'"
+            )
+        return layer, lambda images: [computed(images)]
+    return ",".join(layers), taps(network.module, layers)
+
+
+def _pooled(
+    activations: Sequence[Tensor], poolings: Sequence[Pooling], *, prefix_tokens: int
+) -> list[Tensor]:
+    """Pool every layer's activation; arrays of shape (n, d_i), to be set side by side."""
+    return [
+        part
+        for activation, how in zip(activations, poolings, strict=True)
+        for part in pool(activation.float(), how, prefix_tokens=prefix_tokens)
+    ]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ With ``pool=tokens`` it is the encoder's normalised output, for ``vit``.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,8 +27,9 @@ from torchvision import models
 
 from featstore.backbones.layer import tap
 from featstore.backbones.network import Network
+from featstore.backbones.resnet import ResNetPlan
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
-from featstore.backbones.source import Source
+from featstore.backbones.source import LAYER_OPTIONS, Source
 from featstore.backbones.torch_encoder import TorchEncoder, torch_encoder
 from featstore.errors import InvalidInputError, WeightsError
 from featstore.suggest import did_you_mean
@@ -39,7 +41,7 @@ _AUXILIARY = ("aux", "aux1", "aux2", "AuxLogits")  # classifiers that only train
 
 def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
     """Open ``torchvision/MODEL[@WEIGHTS]``."""
-    source.check_options("pool", "prefix_tokens", *TRANSFORM_OPTIONS)
+    source.check_options(*LAYER_OPTIONS, *TRANSFORM_OPTIONS)
     return torch_encoder(pretrained(source.model, source.weights), source, settings)
 
 
@@ -106,6 +108,26 @@ def untrained(name: str, *, size: int | None = None) -> Network:
     elif name.startswith("vit_"):
         options = {"image_size": size or transform.size}
     return _network(_build(name, **options), name, weights="none", transform=transform)
+
+
+def planned(plan: ResNetPlan) -> Network:
+    """Build a ResNet, torchvision's own or a variant, with freshly drawn weights.
+
+    Its transform is that of the torchvision network that it varies; 32 pixels, neither resized nor
+    cropped, with one of CIFAR's stems.
+
+    Examples
+    --------
+    >>> planned(ResNetPlan("basic", (2, 2, 2, 2), stem="cifar")).architecture
+    'torchvision/resnet18 (stem=cifar)'
+    """
+    if plan.is_torchvisions:
+        return untrained(plan.name)
+    base = plan.name.partition(" ")[0]
+    transform = untrained(base if base in names() else "resnet50").transform
+    if plan.stem != "imagenet":
+        transform = replace(transform, size=32, resize=32)
+    return _network(plan.build(), plan.name, weights="none", transform=transform)
 
 
 def _weights_of(name: str) -> Any:

@@ -46,6 +46,7 @@ COMMANDS = {
     "compact": "compact",
     "rm": "rm",
     "presets": "presets",
+    "backbones": "backbones",
 }
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130

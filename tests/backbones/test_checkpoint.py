@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fractions
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,10 @@ def without(state: State, *starts: str) -> State:
     return {name: tensor for name, tensor in state.items() if not name.startswith(starts)}
 
 
+def zeros(state: State) -> State:
+    return {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+
+
 def head_of_five(state: State) -> State:
     return {**state, "fc.weight": torch.zeros(5, 512), "fc.bias": torch.zeros(5)}
 
@@ -59,14 +64,24 @@ LAYOUTS: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {
             "state_dict": {
                 **prefixed(without(s, "fc."), "module.encoder_q."),
-                **prefixed({k: v * 0 for k, v in without(s, "fc.").items()}, "module.encoder_k."),
+                **prefixed(zeros(without(s, "fc.")), "module.encoder_k."),
                 "module.queue": torch.zeros(8, 8),
             }
         },
-        "&prefix=module.encoder_q.",
+        "",
+    ),
+    "asked-prefix": (
+        lambda s: {**prefixed(zeros(s), "a."), **prefixed(s, "b.")},
+        "&prefix=b.",
+    ),
+    "equal-twins": (lambda s: {**prefixed(s, "net."), **prefixed(s, "encoder.net.")}, ""),
+    "arguments": (
+        lambda s: {"state_dict": s, "args": argparse.Namespace(lr=0.1), "best": np.float64(71.1)},
+        "",
     ),
     "two-groups": (lambda s: {"state_dict": {}, "model": head_of_five(s), "ema": s}, "&key=ema"),
-    "projector": (lambda s: {**s, "projector.0.weight": torch.zeros(2)}, "&ignore=projector"),
+    "projector": (lambda s: {**s, "projector.0.weight": torch.zeros(2)}, ""),
+    "extra": (lambda s: {**s, "regions.0.weight": torch.zeros(2)}, "&ignore=regions"),
 }
 
 
@@ -128,17 +143,21 @@ MISMATCHES: dict[str, tuple[Callable[[State], Any], str, str]] = {
     ),
     "head-asked-for": (lambda s: without(s, "fc."), "#fc", r"2 missing \(fc.bias, fc.weight\)"),
     "two-networks": (
-        lambda s: {**prefixed(s, "a."), **prefixed(s, "b.")},
+        lambda s: {**prefixed(s, "a."), **prefixed(zeros(s), "b.")},
         "",
         r"several networks that fit; choose one by \?prefix=: 'a.', 'b.'",
     ),
     "two-groups": (
-        lambda s: {"state_dict": s, "state_dict_ema": s},
+        lambda s: {"state_dict": s, "state_dict_ema": zeros(s)},
         "",
         r"choose one by \?key=: state_dict, state_dict_ema",
     ),
     "no-tensors": (lambda s: {"epoch": 3}, "", "holds no named tensors"),
-    "no-such-key": (lambda s: {"model": s}, "&key=modle", "no entry 'modle'. Did you mean model"),
+    "no-such-key": (
+        lambda s: {"model": s},
+        "&key=modle",
+        "no entry 'modle' with tensors. Did you mean model",
+    ),
     "unpicklable": (
         lambda s: {"state_dict": s, "args": fractions.Fraction(1, 2)},
         "",
@@ -169,8 +188,6 @@ def test_damaged_files_are_refused(data: bytes, suffix: str, tmp_path: Path) -> 
 def test_what_must_be_said(state: State, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(state, path)
-    with pytest.raises(InvalidInputError, match=r"say which architecture .*\?arch=resnet50"):
-        load_encoder(f"checkpoint:{path}")
     with pytest.raises(InvalidInputError, match=r"no architecture 'resnet17'\. Did you mean"):
         load_encoder(f"checkpoint:{path}?arch=resnet17")
     with pytest.raises(WeightsError, match=r"there is no file '.*gone.pth'"):
