@@ -147,12 +147,12 @@ def test_a_probe_is_fitted_to_nothing_but_the_subset(store: FeatureStore) -> Non
 
 
 def test_runs_without_a_subset_keep_their_names(store: FeatureStore) -> None:
-    from featstore.evaluate import _run_name
+    from featstore.run_name import run_name
 
     run = fs.probe(store, "pca", value=1, n_boot=0, save=False)
     fields = {**vars(run.config)}
     del fields["train_subset"], fields["train_subset_digest"]
-    assert _run_name(RunConfig.from_json(fields)) == run.name
+    assert run_name(RunConfig.from_json(fields)) == run.name
 
 
 def test_subsets_that_are_no_training_rows_are_refused(store: FeatureStore) -> None:

@@ -13,9 +13,9 @@ from small_run import make_run
 
 import featstore as fs
 from featstore.cli.main import group
-from featstore.evaluate import _run_name
 from featstore.presets import PRESETS
 from featstore.run import RunConfig
+from featstore.run_name import run_name
 
 
 def run(*arguments: object) -> str:
@@ -91,8 +91,8 @@ def test_runs_of_older_versions_are_linear() -> None:
 
 def test_names_of_linear_runs_outlive_releases() -> None:
     config = make_run("old", seed=0).config
-    assert _run_name(config) == "quick-x-label-ff5787"
-    assert _run_name(dataclasses.replace(config, nonlinear=True)) != _run_name(config)
+    assert run_name(config) == "quick-x-label-ff5787"
+    assert run_name(dataclasses.replace(config, nonlinear=True)) != run_name(config)
 
 
 def test_presets_say_so() -> None:
