@@ -177,7 +177,12 @@ def _show(plan: StudyPlan, *, as_json: bool) -> None:
     """Show cells, how many are in which state, and what went wrong."""
     frame, counts = plan.frame, plan.counts
     if as_json:
-        echo_json({"counts": dict(counts), "cells": records(frame)})
+        echo_json(
+            {
+                "counts": {str(state): count for state, count in counts.items()},
+                "cells": records(frame),
+            }
+        )
         return
     shown = _short(frame).drop(columns=["request", "error", "message"])
     constant = [

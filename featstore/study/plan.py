@@ -94,7 +94,8 @@ class StudyPlan:
             If two cells would make runs of one name.
         """
         known = {location: stored_requests(store) for location, store in stores.items()}
-        planned, named = [], {}
+        planned: list[PlannedCell] = []
+        named: dict[tuple[str, tuple[object, ...]], tuple[str, Cell]] = {}
         for cell in cells:
             try:
                 setup = ProbeSetup.of(stores[cell.store], cell.features, cell.arguments)

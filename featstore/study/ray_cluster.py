@@ -25,9 +25,10 @@ class RayWorker:
     """
 
     def __init__(self, threads: int, capacity: int | None, *, gpu: bool = False) -> None:
-        ray = import_optional("ray", extra="ray")
+        ray: Any = import_optional("ray", extra="ray")
         remote = ray.remote(num_cpus=threads, num_gpus=int(gpu))(Desk)
-        self._ray, self._new = ray, lambda: remote.remote(threads, capacity)
+        self._ray = ray
+        self._new = lambda: remote.remote(threads, capacity)
         self._actor: Any = self._new()
 
     def submit(self, cell: Cell) -> Future[CellOutcome]:
@@ -53,7 +54,7 @@ def connect() -> int:
     MissingDependencyError
         If Ray is not installed.
     """
-    ray = import_optional("ray", extra="ray")
+    ray: Any = import_optional("ray", extra="ray")
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     return int(ray.cluster_resources().get("CPU", 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -114,14 +115,15 @@ def sheet(table: pd.DataFrame, *, bold: Sequence[str] = ("**", "**")) -> pd.Data
     bold
         What stands before and behind the best of a column.
     """
-    table = table.assign(
-        cell=[
-            f"{bold[0] * row.best}{100 * row.value:.1f}{bold[1] * row.best}"
-            f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-            f"{_spread(row.spread)}"
-            for row in table.itertuples()
-        ]
-    )
+    numbers = table[["value", "low", "high", "spread"]].to_numpy(float)
+    cells = [
+        f"{bold[0] * best}{100 * value:.1f}{bold[1] * best} [{100 * low:.1f}, {100 * high:.1f}]"
+        f"{_spread(spread)}"
+        for best, (value, low, high, spread) in zip(
+            table["best"].tolist(), numbers.tolist(), strict=True
+        )
+    ]
+    table = table.assign(cell=cells)
     varying = [k for k in _KEYS[:4] if table[k].nunique(dropna=False) > 1]
     index = [*varying, "features"]
     order = {name: i for i, name in enumerate(dict.fromkeys(table["probe"]))}
@@ -149,7 +151,7 @@ def latex(table: pd.DataFrame) -> str:
 
 
 def _spread(deviation: float) -> str:
-    return "" if np.isnan(deviation) else f" ±{100 * deviation:.1f}"
+    return "" if math.isnan(deviation) else f" ±{100 * deviation:.1f}"
 
 
 def _piped(cell: object) -> str:

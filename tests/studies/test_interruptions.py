@@ -23,7 +23,7 @@ from featstore.store import FeatureStore
 from featstore.study.process import ProcessWorker
 from featstore.study.schedule import Schedule, compute
 
-LISTS = 'probes = ["logistic", "svm"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1]\n'
+LISTS = 'probes = ["logistic"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1, 2]\n'
 
 
 def test_a_killed_study_goes_on_and_leaves_no_process(
@@ -46,14 +46,14 @@ def test_a_killed_study_goes_on_and_leaves_no_process(
     plan = fs.Study.from_toml(path).plan()
     done = {p.run: store.run(p.run).provenance["time"] for p in plan.cells if p.run}
     assert 0 < len(done) < len(plan.cells)
-    assert fs.Study.from_toml(path).run().counts == {"done": 12}
+    assert fs.Study.from_toml(path).run().counts == {"done": 9}
     for name, moment in done.items():
         assert store.run(name).provenance["time"] == moment
-    for name in done:
-        kept = store.run(name)
-        store.delete_run(name)
-        fs.Study.from_toml(path).run()
-        assert same_bits(kept, store.run(name))
+    name = next(iter(done))
+    kept = store.run(name)
+    store.delete_run(name)
+    fs.Study.from_toml(path).run()
+    assert same_bits(kept, store.run(name))
 
 
 def test_a_worker_that_dies_costs_its_cell_alone(
