@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -28,7 +29,7 @@ class RayWorker:
         ray: Any = import_optional("ray", extra="ray")
         remote = ray.remote(num_cpus=threads, num_gpus=int(gpu))(Desk)
         self._ray = ray
-        self._new = lambda: remote.remote(threads, capacity)
+        self._new: Callable[[], Any] = lambda: remote.remote(threads, capacity)
         self._actor: Any = self._new()
 
     def submit(self, cell: Cell) -> Future[CellOutcome]:
