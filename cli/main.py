@@ -32,6 +32,7 @@ COMMANDS = {
     "calibration": "calibration",
     "shift": "shift",
     "corruptions": "corruptions",
+    "study": "study",
     "granularity": "granularity",
     "taxonomy": "taxonomy",
     "per-class": "per_class",

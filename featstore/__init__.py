@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from featstore.size_draws import SizeDraws
     from featstore.split_shift import Shift, shift
     from featstore.store import FeatureStore
+    from featstore.study import Study, StudyPlan
     from featstore.subset import Subset
     from featstore.subset_drawing import draw_subsets
     from featstore.taxonomy import Taxonomy
@@ -121,6 +122,8 @@ _HOMES = {
     "ShotDraws": "shot_draws",
     "SizeDraws": "size_draws",
     "StoreDifference": "differences",
+    "Study": "study",
+    "StudyPlan": "study",
     "Subset": "subset",
     "TarImages": "datasets",
     "Target": "samples",
@@ -204,6 +207,8 @@ __all__ = [
     "ShotDraws",
     "SizeDraws",
     "StoreDifference",
+    "Study",
+    "StudyPlan",
     "Subset",
     "TarImages",
     "Target",

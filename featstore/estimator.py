@@ -17,6 +17,8 @@ class Estimator(Protocol):
     - ``streams = True``: features may come as an object with ``shape``, ``dtype``, ``ids``,
       ``batches()``, ``take()`` and ``array()`` in place of an array, and the estimator itself
       names rows that are not finite;
+    - ``recalls = True``: features may come as such an object too, once they were looked through;
+      what is made of them is kept by its ``recall()``, see `featstore.shelf.RememberedRows`;
     - ``ties = "larger"``: of values with equal scores the larger one is taken, as the stronger
       regularisation; ``"smaller"`` by default;
     - ``stronger = "smaller"`` or ``"larger"``: which values of the parameter regularise more, for

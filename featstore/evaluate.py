@@ -16,15 +16,17 @@ from featstore.history import environment, record
 from featstore.learner import Learner
 from featstore.metrics import evaluate_metrics
 from featstore.presets import MultiLabelMetric, SingleLabelMetric
+from featstore.probe_arguments import ProbeArguments
+from featstore.probe_setup import ProbeSetup
 from featstore.procedure import carry_out
-from featstore.protocol import chosen_metric, chosen_preset, make_estimator
 from featstore.run import Head, ProbeRun
 from featstore.run_config import RunConfig
 from featstore.run_name import run_name
 from featstore.scaling import BlockScaling, ScalingKind
 from featstore.search import SearchKind
-from featstore.selection_plan import Rule, SelectBy, SelectionPlan
-from featstore.shifted_evaluation import check_shift, shifted
+from featstore.selection_plan import Rule, SelectBy
+from featstore.shelf import Shelf
+from featstore.shifted_evaluation import shifted
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore, checked_name
 
@@ -151,60 +153,78 @@ def probe(
     """
     if not isinstance(store, FeatureStore):
         store = FeatureStore.open(store)
-    protocol = chosen_preset(probe, preset, value)
-    names = [features] if isinstance(features, str) else list(features)
-    reported = [test_features] if isinstance(test_features, str) else list(test_features or ())
-    target_name, labels = store.target(target)
-    if name is not None:
-        asked = (tuple(names), target_name, protocol.name, tuple(reported))
-        _check_free(store, checked_name(name), asked)
-    plan = SelectionPlan(
-        by=select or protocol.select,
-        folds=protocol.folds if folds is None else folds,
-        repeats=repeats,
-        rule=rule or protocol.rule,
-        search=search or protocol.search,
-        metric=chosen_metric(protocol, labels, metric),
-        val_fraction=protocol.val_fraction,
-        seed=seed,
-    )
-    together = None if groups is None else Groups.of(store, groups, target=target_name)
-    parts = SplitParts.of(
-        store,
-        names,
-        labels,
+    reported = (test_features,) if isinstance(test_features, str) else tuple(test_features or ())
+    arguments = ProbeArguments(
+        probe=probe,
+        preset=preset,
+        value=value,
+        target=target,
+        scaling=scaling,
         train=train,
+        train_subset=train_subset,
         val=val,
         test=test,
-        by=plan.by,
-        train_subset=train_subset,
-    )
-    if reported:
-        check_shift(store, names, reported, nested=parts.nested)
-    shared_groups = _warn_of_shared_groups(parts, together)
-    estimator = make_estimator(
-        protocol,
-        parts.train.view,
-        max_memory=max_memory,
+        test_features=reported,
+        select=select,
+        folds=folds,
+        repeats=repeats,
+        rule=rule,
+        search=search,
+        metric=metric,
+        groups=groups,
+        thresholds=thresholds,
+        seed=seed,
         device=device,
         engine=engine,
-        seed=seed,
+        max_memory=max_memory,
+        n_boot=n_boot,
     )
-    learner = Learner(estimator, labels, scaling)
+    setup = ProbeSetup.of(store, features, arguments)
+    return evaluate(setup, name=name, save=save, keep_fitted=keep_fitted)
+
+
+def evaluate(
+    setup: ProbeSetup,
+    *,
+    name: str | None = None,
+    save: bool = True,
+    keep_fitted: bool = False,
+    shelf: Shelf | None = None,
+) -> ProbeRun:
+    """Fit and evaluate what has been set up; see `probe`.
+
+    Parameters
+    ----------
+    setup
+        The question.
+    name, save, keep_fitted
+        As for `probe`.
+    shelf
+        What earlier fits of the same features have left: the run has the same bits without.
+    """
+    store, parts, plan, protocol = setup.store, setup.parts, setup.plan, setup.protocol
+    seed, scaling = setup.arguments.seed, setup.arguments.scaling
+    if name is not None:
+        asked = (setup.features, setup.target, protocol.name, setup.arguments.test_features)
+        _check_free(store, checked_name(name), asked)
+    shared_groups = _warn_of_shared_groups(parts, setup.groups)
+    estimator = setup.estimator()
+    learner = Learner(estimator, setup.labels, scaling, shelf)
+    reported, n_boot = setup.arguments.test_features, setup.arguments.n_boot
     outcome = carry_out(
         store,
         learner,
         protocol.values,
         parts,
         plan,
-        groups=together,
-        thresholds=thresholds and labels.kind == "multi",
+        groups=setup.groups,
+        thresholds=setup.tunes_thresholds,
     )
     config = RunConfig(
-        features=tuple(names),
-        spec_digests=tuple(block.spec.digest for block in parts.train.view.blocks),
+        features=setup.features,
+        spec_digests=setup.spec_digests,
         dims=tuple(block.shape[1] for block in parts.train.view.blocks),
-        target=target_name,
+        target=setup.target,
         probe=protocol.probe,
         preset=protocol.name,
         parameter=estimator.parameter,
@@ -222,12 +242,12 @@ def probe(
         rule=plan.rule,
         search=plan.search,
         metric=plan.metric,
-        groups=groups,
+        groups=setup.arguments.groups,
         shared_groups=shared_groups,
         thresholds_on=outcome.thresholds_on,
         nonlinear=bool(getattr(estimator, "nonlinear", False)),
-        train_subset=train_subset,
-        train_subset_digest="" if train_subset is None else store.subset(train_subset).digest,
+        train_subset=setup.arguments.train_subset,
+        train_subset_digest=setup.subset_digest,
     )
     run = ProbeRun(
         name=name or run_name(config),
@@ -246,10 +266,12 @@ def probe(
         provenance=environment(),
         fold_scores=outcome.fold_scores,
         thresholds=outcome.thresholds,
+        request=setup.digest,
         fitted=learner.kept(outcome.blocks, parts.refit) if keep_fitted or reported else None,
     )
     if reported:
         run = shifted(store, run, reported, n_boot=n_boot, name=name)
+        run = dataclasses.replace(run, request=setup.digest)
     if save:
         store.save_run(run)
         record(store.folder, "probe", run=run.name)
@@ -277,7 +299,7 @@ def _warn_of_shared_groups(parts: SplitParts, groups: Groups | None) -> int:
             f"{count} groups have rows in {a} and in {b}; a result on new groups may be lower. "
             "Draw splits that keep groups together, or report on outer folds (nested selection)",
             SharedGroupsWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         reported += count * (b == parts.test_name)
     return reported

@@ -16,6 +16,7 @@ from featstore.predictions import Predictions
 from featstore.samples import Target
 from featstore.scaled import ScaledView
 from featstore.scaling import BlockScaling, ScalingKind
+from featstore.shelf import RememberedRows, Shelf
 from featstore.trial import End
 from featstore.view import View
 
@@ -32,11 +33,14 @@ class Learner:
         What it learns.
     scaling
         Learned on the rows of each fit.
+    shelf
+        Matrices that other fits have read, and what was made of them; None to read alone.
     """
 
     estimator: Estimator
     target: Target
     scaling: ScalingKind
+    shelf: Shelf | None = None
 
     @property
     def ties(self) -> End:
@@ -79,7 +83,7 @@ class Learner:
         estimator = self.estimator
         if value is not None:
             estimator.set_params(**{estimator.parameter: estimator.parameter_type(value)})
-        blocks = BlockScaling.fit(part.view, self.scaling)
+        blocks = self._blocks(part.view)
         estimator.fit(self._matrix(blocks, part.view), part.labels)
         return blocks
 
@@ -99,16 +103,24 @@ class Learner:
 
         Values for which the estimator has no result (a training that diverged) are left out.
         """
-        blocks = BlockScaling.fit(fitted_on.view, self.scaling)
+        blocks = self._blocks(fitted_on.view)
         X, queries = self._matrix(blocks, fitted_on.view), self._matrix(blocks, rows.view)
         for value, scores in self.estimator.sweep(X, fitted_on.labels, queries, values):
             yield value, self._predictions(scores, fitted_on, rows)
 
-    def _matrix(self, blocks: BlockScaling, view: View) -> NDArray[Any] | ScaledView:
+    def _blocks(self, view: View) -> BlockScaling:
+        if self.shelf is None:
+            return BlockScaling.fit(view, self.scaling)
+        return self.shelf.scaling(view, self.scaling)
+
+    def _matrix(
+        self, blocks: BlockScaling, view: View
+    ) -> NDArray[Any] | ScaledView | RememberedRows:
         """Scaled values of a view, all finite; in pieces for an estimator that checks them."""
+        rows = ScaledView(view, blocks) if self.shelf is None else self.shelf.rows(view, blocks)
         if getattr(self.estimator, "streams", False):
-            return ScaledView(view, blocks)
-        X = blocks.apply(view)
+            return rows
+        X = rows.array()
         bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
         if len(bad):
             shown = ", ".join(view.ids[bad[:5]].tolist())
@@ -117,7 +129,7 @@ class Learner:
                 f"{', …' if len(bad) > 5 else ''}; extract the feature again, or import it "
                 "without these rows"
             )
-        return X
+        return rows if self.shelf and getattr(self.estimator, "recalls", False) else X
 
     def _predictions(
         self, scores: NDArray[np.floating], fitted_on: Part, rows: Part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from featstore.scaling import ScalingKind
 from featstore.selection_plan import SelectBy, SelectionPlan
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore
+from featstore.stored_requests import run_fields
 
 _FIXED = "fixed"
 #: Engines that a request never takes, and whose runs have another answer.
@@ -146,9 +146,8 @@ class ProbeRequest:
 
 def _configs(store: FeatureStore) -> Iterator[tuple[str, RunConfig]]:
     """Read the configurations of the stored runs, but not their scores; pass damaged ones over."""
-    for name in store.runs:
+    for name, fields in run_fields(store):
         try:
-            metadata = json.loads(store.folder.read(f"runs/{name}/zarr.json"))
-            yield name, RunConfig.from_json(metadata["attributes"]["run"]["config"])
-        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            yield name, RunConfig.from_json(fields["config"])
+        except (TypeError, ValueError):
             continue

@@ -87,6 +87,9 @@ class ProbeRun:
         Of a multi-label run, chosen on rows that are not reported.
     fitted
         The probe itself, where it was asked for; it is not stored.
+    request
+        Digest of all that was settled before the fit, see
+        `featstore.probe_setup.ProbeSetup.digest`; empty in runs of earlier versions.
     """
 
     name: str
@@ -100,6 +103,7 @@ class ProbeRun:
     fold_scores: pd.DataFrame = field(default_factory=lambda: _frame([], _FOLD_SCORES))
     thresholds: Thresholds | None = None
     fitted: Fitted | None = None
+    request: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -269,6 +273,7 @@ class ProbeRun:
             write_column(group, name, values)
         fields = {
             "name": self.name,
+            "request": self.request,
             "config": dataclasses.asdict(self.config),
             "classes": list(predictions.classes),
             "metrics": _records(self.metrics),
@@ -321,6 +326,7 @@ class ProbeRun:
             provenance=fields["provenance"],
             fold_scores=_frame(fields.get("fold_scores", []), _FOLD_SCORES),
             thresholds=thresholds,
+            request=fields.get("request", ""),
         )
 
 

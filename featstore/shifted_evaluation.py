@@ -84,6 +84,7 @@ def shifted(
         ),
         thresholds=thresholds,
         fitted=None,
+        request="",  # the old run's is another question
     )
 
 

@@ -39,7 +39,8 @@ _ROTATED_ROWS = 4  # times d
 class GramBasis:
     """A feature matrix made ready for solvers: centred, and its Gram matrix diagonalised.
 
-    Built once per feature matrix and reused for every C, label set and seed.
+    Built once per feature matrix and reused for every C, label set and seed; also from one fit to
+    the next, where the rows remember it (`RowStream.recall`).
 
     Attributes
     ----------
@@ -105,8 +106,14 @@ class GramBasis:
         ((10, 10), (40, 10))
         """
         stream = _stream(X)
-        working = solver_dtype(dtype, stream.shape)
-        return cls._of(stream, working, device_of(device), seed, centre=centre)
+        working, where = solver_dtype(dtype, stream.shape), device_of(device)
+        # Without a sample of the rows the seed decides nothing.
+        drawn = seed if _sample_size(*stream.shape) is not None else None
+        basis: GramBasis = stream.recall(
+            ("Gram basis", working, where, drawn, centre),
+            lambda: cls._of(stream, working, where, seed, centre=centre),
+        )
+        return basis
 
     @classmethod
     def _of(
@@ -137,6 +144,12 @@ class GramBasis:
                 design[rows] = (design[rows].double() @ V).to(dtype)
             return cls(mean, design, V, eigenvalues.clamp_min(0.0), None)
         return cls(mean, design, None, eigenvalues.clamp_min(0.0), V)
+
+    @property
+    def nbytes(self) -> int:
+        """What its tensors take; the design only where it is in memory."""
+        held = [self.mean, self.design, self.rotation, self.eigenvalues, self.eigenvectors]
+        return sum(part.nbytes for part in held if isinstance(part, Tensor))
 
     @property
     def resident(self) -> Tensor:
@@ -307,11 +320,17 @@ def column_means(
 
 def gram_rows(n: int, r: int, seed: int) -> Tensor | None:
     """Draw the rows that a Gram matrix (r, r) is estimated from, in order; None for all."""
-    n_rows = max(_GRAM_ROWS_PER_FEATURE * r, _GRAM_ROWS_AT_LEAST)
-    if n_rows >= n:
+    n_rows = _sample_size(n, r)
+    if n_rows is None:
         return None
     draw = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:n_rows]
     return draw.sort().values
+
+
+def _sample_size(n: int, r: int) -> int | None:
+    """Rows that a Gram matrix (r, r) is estimated from; None for all."""
+    n_rows = max(_GRAM_ROWS_PER_FEATURE * r, _GRAM_ROWS_AT_LEAST)
+    return None if n_rows >= n else n_rows
 
 
 def _stream(X: NDArray[np.floating] | RowStream) -> RowStream:

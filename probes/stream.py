@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +32,15 @@ class RowStream:
         Of the values as they are stored.
     source
         An array, checked to be finite, or a view, whose batches are checked as they pass.
+    memory
+        The method ``recall(key, make)`` of rows that remember what was made of them, see
+        `featstore.shelf.RememberedRows`; None for rows that do not.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     source: Any
+    memory: Callable[[Hashable, Callable[[], Any]], Any] | None = None
 
     @classmethod
     def of(cls, estimator: Any, X: Any, *, reset: bool, whole: bool = False) -> RowStream:
@@ -59,24 +63,42 @@ class RowStream:
         InvalidInputError
             If there are no rows, or an array holds NaN or infinity.
         """
+        memory = getattr(X, "recall", None)
         if is_bfloat(X) and X.ndim == 2:
             X = BFloatRows(X)
         elif whole or not callable(getattr(X, "batches", None)):
-            return cls.of_array(features_of(estimator, X, reset=reset))
+            return cls.of_array(features_of(estimator, X, reset=reset), memory=memory)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         n, d = X.shape
         if n == 0:
             raise InvalidInputError(f"the view has no rows: its shape is {(n, d)}")
-        return cls((n, d), np.dtype(X.dtype), X)
+        return cls((n, d), np.dtype(X.dtype), X, memory)
 
     @classmethod
-    def of_array(cls, X: NDArray[np.floating]) -> RowStream:
-        """Open an array (n, d) that is known to be finite."""
+    def of_array(
+        cls,
+        X: NDArray[np.floating],
+        *,
+        memory: Callable[[Hashable, Callable[[], Any]], Any] | None = None,
+    ) -> RowStream:
+        """Open an array (n, d) that is known to be finite; see `RowStream.memory`."""
         n, d = X.shape
-        return cls((n, d), X.dtype, X)
+        return cls((n, d), X.dtype, X, memory)
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def recall(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what was made of these rows under a key before; make it where nobody remembers.
+
+        Parameters
+        ----------
+        key
+            Of everything, beside the rows, that decides what is made.
+        make
+            What it returns is shared: nobody may change it.
+        """
+        return make() if self.memory is None else self.memory(key, make)
 
     def blocks(
         self,

@@ -100,6 +100,7 @@ class SVMProbe(AffineClassifier):
     parameter: ClassVar[str] = "C"
     parameter_type: ClassVar[type[float]] = float
     stronger: ClassVar[str] = "smaller"
+    recalls: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -193,7 +194,8 @@ class SVMProbe(AffineClassifier):
             device=device_of(self.device),
         )
         rows = self._normalised(features) if self.normalise else features
-        return SVMProblem(rows, problems, intercept_scaling=self.intercept_scaling)
+        memory = None if self.normalise else stream.memory
+        return SVMProblem(rows, problems, intercept_scaling=self.intercept_scaling, memory=memory)
 
     def _heads(self, problem: SVMProblem, Cs: list[float]) -> Iterator[SVMHead]:
         engine = linear_engine(self.engine)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,8 @@ class SVMProblem:
     intercept_scaling
         Value s of a constant column whose weight is penalised like the others, as liblinear has
         it; None for an intercept that is free.
+    memory
+        Of the features, see `featstore.probes.stream.RowStream.memory`.
 
     Raises
     ------
@@ -66,7 +69,12 @@ class SVMProblem:
     """
 
     def __init__(
-        self, X: NDArray[np.floating], problems: OneVsRest, *, intercept_scaling: float | None
+        self,
+        X: NDArray[np.floating],
+        problems: OneVsRest,
+        *,
+        intercept_scaling: float | None,
+        memory: Callable[[Hashable, Callable[[], Any]], Any] | None = None,
     ) -> None:
         on, off = problems.totals()
         self._varying = (on > 0) & (off > 0)
@@ -88,7 +96,9 @@ class SVMProblem:
         if intercept_scaling is None:
             mean = sum((as_tensor(X[r]).sum(0, dtype=torch.float64) for r in blocks(len(X))), mean)
         self._mean = (mean / len(X)).to(problems.columns.device)
-        stream = RowStream.of_array(self._X)
+        # With a column appended these are other rows than those that remember.
+        stream = RowStream.of_array(self._X, memory=None if intercept_scaling else memory)
+        self._stream = stream
         self._rows = CentredRows(stream, self._mean, torch.float64)
         self._radius = max(self._rows[r].norm(dim=1).max().item() for r in blocks(len(X)))
 
@@ -108,7 +118,7 @@ class SVMProblem:
         many times the steps.  Parameters as for `SVMProbe`.
         """
         centred = self._scaling is None
-        basis = GramBasis.of(self._X, dtype=dtype, device=device, seed=seed, centre=centred)
+        basis = GramBasis.of(self._stream, dtype=dtype, device=device, seed=seed, centre=centred)
         k, n = len(self._problems), len(self._X)
         groups = [
             torch.arange(k, device=self._mean.device)[group]
