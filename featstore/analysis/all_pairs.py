@@ -132,7 +132,7 @@ def all_pairs(
     ...                        np.eye(2, dtype=np.float32)[called], np.array([True, True]))
     >>> found = all_pairs({"a": right(0.9), "b": right(0.6), "c": right(0.89)}, n_boot=200)
     >>> found.groups
-    (('c', 'a'), ('b',))
+    (('a', 'c'), ('b',))
     """
     if not isinstance(runs, Outcomes):
         runs = outcomes(runs, metric=metric, common=common)
@@ -208,9 +208,7 @@ def _only_one_right(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
     return (right.T @ (1 - right)).astype(np.int64)
 
 
-def _normal_p(
-    difference: NDArray[np.float64], changes: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _normal_p(difference: NDArray[np.float64], changes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two-sided p of differences over their bootstrap standard errors.
 
     A share of resamples beyond 0 could not fall below 1 / n_boot, which is more than what many

@@ -89,6 +89,6 @@ def letters(groups: list[tuple[int, ...]], n: int) -> list[str]:
 
 
 def _letter(place: int) -> str:
-    """a … z, then a1 … z1, and so on."""
+    """A … z, then a1 … z1, and so on."""
     times, letter = divmod(place, 26)
     return chr(ord("a") + letter) + (str(times) if times else "")
