@@ -79,8 +79,8 @@ def command(
     """Tabulate features (rows) against data sets (columns), from stored runs.
 
     All runs were made in one way; where stores hold several, --preset, --scaling, --seed … choose.
-    In each column the best is marked, and what a paired bootstrap cannot tell from it. A missing run
-    is a gap, and said to be one.
+    In each column the best is marked, and what a paired bootstrap cannot tell from it. A missing
+    run is a gap, and said to be one.
 
     \b
     featstore cross-domain birds.zarr places=scenes.zarr --preset logistic --run-missing

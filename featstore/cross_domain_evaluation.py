@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from featstore.analysis.outcomes import PairedMetric, outcomes
-from featstore.bootstrap import bootstrap
+from featstore.analysis.outcomes import PairedMetric
+from featstore.cross_domain_column import (
+    EMPTY,
+    NO_RUN,
+    STALE,
+    Column,
+    is_in_domain,
+    measured,
+    reason_of_gap,
+    run_of,
+)
+from featstore.cross_domain_rows import Block, check_specs, origins_of, row_name
 from featstore.cross_domain_table import CrossDomain
-from featstore.errors import InvalidInputError, SpecMismatchError
-from featstore.intervals import percentile
+from featstore.errors import InvalidInputError
 from featstore.run_choice import Protocol, RunChoice, protocol_of
-from featstore.run_config import RunConfig
 from featstore.scaling import ScalingKind
 from featstore.selection_plan import SelectBy
-from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
 
-Block = tuple[str, ...]
 Location = FeatureStore | str | Path
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """A data set: a store and one of its targets, with the runs that may stand in it."""
-
-    label: str
-    store: FeatureStore
-    target: str
-    candidates: Mapping[str, RunConfig]
 
 
 def cross_domain(
@@ -59,9 +53,9 @@ def cross_domain(
 ) -> CrossDomain:
     """Tabulate features against data sets, from stored runs.
 
-    All runs of the table were made in one way: same probe, preset, scaling, selection and seed.  Where
-    the stores hold runs made in several ways, arguments must choose.  A feature without a run on a
-    data set is a gap with its reason, or is evaluated now (`run_missing`).
+    All runs of the table were made in one way: same probe, preset, scaling, selection and seed.
+    Where the stores hold runs made in several ways, arguments must choose.  A feature without a run
+    on a data set is a gap with its reason, or is evaluated now (`run_missing`).
 
     Parameters
     ----------
@@ -117,24 +111,24 @@ def cross_domain(
         if config.features in blocks
     ]
     protocol = choice.only_protocol(wanted)
-    notes = _check_specs(named, blocks)
-    origins = _origins(named, blocks, pretrained_on or {})
+    notes = check_specs(named, blocks)
+    origins = origins_of(named, blocks, pretrained_on or {})
     cells: list[dict[str, object]] = []
     datasets: list[dict[str, object]] = []
     for column in columns:
         runs: dict[Block, str] = {}
         missing: dict[Block, str] = {}
         for block in blocks:
-            found = _run_of(column, block, protocol)
-            reason = "" if found else _reason(column, block)
-            if not found and run_missing and reason in (_NO_RUN, _STALE):
+            found = run_of(column, block, protocol)
+            reason = "" if found else reason_of_gap(column, block)
+            if not found and run_missing and reason in (NO_RUN, STALE):
                 request = choice.request(protocol, target=column.target, device=device)
                 found = request.run(column.store, list(block), save=True).name
             if found:
                 runs[block] = found
             else:
                 missing[block] = reason
-        rows, described = _measured(
+        rows, described = measured(
             column, runs, metric, common, n_boot=n_boot, seed=boot_seed, level=level
         )
         datasets.append(described)
@@ -142,12 +136,12 @@ def cross_domain(
             known = origins.get(block, ())
             cells.append(
                 {
-                    "feature": _name(block),
+                    "feature": row_name(block),
                     "dataset": column.label,
                     "target": column.target,
                     "metric": described["metric"],
-                    **rows.get(block, _EMPTY),
-                    "in_domain": _same(known, column) if known else None,
+                    **rows.get(block, EMPTY),
+                    "in_domain": is_in_domain(known, column) if known else None,
                     "missing": missing.get(block, ""),
                 }
             )
@@ -160,22 +154,6 @@ def cross_domain(
         notes=(*notes, *_column_notes(frame, pd.DataFrame(datasets))),
         level=level,
     )
-
-
-_NO_RUN = "no run of this protocol"
-_STALE = "the feature has changed since its run"
-_EMPTY: dict[str, object] = {
-    "value": np.nan,
-    "low": np.nan,
-    "high": np.nan,
-    "rank": np.nan,
-    "gap": np.nan,
-    "gap_low": np.nan,
-    "gap_high": np.nan,
-    "alike": False,
-    "run": "",
-    "n_train": 0,
-}
 
 
 def _named(stores: Sequence[Location] | Mapping[str, Location]) -> dict[str, FeatureStore]:
@@ -221,7 +199,7 @@ def _blocks(
 
 def _columns(
     stores: Mapping[str, FeatureStore], targets: Sequence[str] | None, choice: RunChoice
-) -> list[_Column]:
+) -> list[Column]:
     columns = []
     for label, store in stores.items():
         if targets is None:
@@ -232,184 +210,8 @@ def _columns(
                 store.target(targets[0])  # says which targets there are
         for target in names:
             shown = label if len(names) == 1 else f"{label}: {target}"
-            columns.append(_Column(shown, store, target, choice.candidates(store, target)))
+            columns.append(Column(shown, store, target, choice.candidates(store, target)))
     return columns
-
-
-def _run_of(column: _Column, block: Block, protocol: Protocol | None) -> str | None:
-    """Find the stored run of a cell; None without one."""
-    digests = _digests(column.store, block)
-    fit = {
-        name: config
-        for name, config in column.candidates.items()
-        if config.features == block
-        and protocol_of(config) == protocol
-        # What is no longer stored cannot be checked, and still was measured.
-        and (digests is None or config.spec_digests == digests)
-    }
-    if len(fit) > 1:
-        first, *others = (dataclasses.asdict(config) for config in fit.values())
-        differ = sorted({key for other in others for key in other if other[key] != first[key]})
-        raise InvalidInputError(
-            f"{len(fit)} runs of {_name(block)} on {column.label} fit, and differ in "
-            f"{', '.join(differ) or 'nothing but their names'}: {', '.join(fit)}. Choose with "
-            "--test, or remove those not meant (featstore rm)"
-        )
-    return next(iter(fit), None)
-
-
-def _digests(store: FeatureStore, block: Block) -> tuple[str, ...] | None:
-    known = store.features
-    if any(name not in known for name in block):
-        return None
-    return tuple(store.feature(name).spec.digest for name in block)
-
-
-def _reason(column: _Column, block: Block) -> str:
-    """Say why a cell is empty."""
-    known = column.store.features
-    if lacking := [name for name in block if name not in known]:
-        return f"the store has no feature {', '.join(lacking)}"
-    if open_ := [name for name in block if not column.store.feature(name).sealed]:
-        return f"{', '.join(open_)} is not completely extracted"
-    stale = any(config.features == block for config in column.candidates.values())
-    return _STALE if stale else _NO_RUN
-
-
-def _measured(
-    column: _Column,
-    runs: Mapping[Block, str],
-    metric: PairedMetric | None,
-    common: bool,
-    *,
-    n_boot: int,
-    seed: int,
-    level: float,
-) -> tuple[dict[Block, dict[str, object]], dict[str, object]]:
-    """Evaluate the runs of a column on one set of resamples; describe the column."""
-    multi = column.store.target(column.target)[1].kind == "multi"
-    chosen: PairedMetric = "mAP" if multi else metric or "top1"
-    described: dict[str, object] = {
-        "dataset": column.label,
-        "store": column.store.location,
-        "target": column.target,
-        "metric": chosen,
-        "test_split": "",
-        "n": 0,
-        "left_out": 0,
-        "rows_digest": "",
-    }
-    if not runs:
-        return {}, described
-    configs: dict[Block, RunConfig] = {}
-    digests: list[str] = []
-
-    def loaded() -> object:
-        for block, name in runs.items():
-            run = column.store.run(name)
-            configs[block] = run.config
-            digests.append(run.predictions.rows_digest)
-            yield _name(block), run.predictions
-
-    try:
-        rows = outcomes(loaded(), metric=chosen, common=common)  # type: ignore[arg-type]
-    except InvalidInputError as error:
-        raise InvalidInputError(f"column {column.label}: {error}") from error
-    observed, samples = bootstrap(rows.statistic(), len(rows), n_boot=n_boot, seed=seed)
-    best = int(np.nanargmax(observed)) if not np.isnan(observed).all() else 0
-    low, high = percentile(samples, level=level)
-    gap_low, gap_high = percentile(samples[best] - samples, level=level)
-    ranks = pd.Series(-observed).rank().to_numpy()
-    described |= {
-        "test_split": "+".join(dict.fromkeys(config.tested_on for config in configs.values())),
-        "n": len(rows),
-        "left_out": max(rows.left_out.values()),
-        "rows_digest": digests[0] if len(set(digests)) == 1 else "",
-    }
-    return {
-        block: {
-            "value": observed[i],
-            "low": low[i],
-            "high": high[i],
-            "rank": ranks[i],
-            "gap": observed[best] - observed[i],
-            "gap_low": gap_low[i],
-            "gap_high": gap_high[i],
-            "alike": bool(i == best or gap_low[i] <= 0),
-            "run": runs[block],
-            "n_train": configs[block].n_train,
-        }
-        for i, block in enumerate(runs)
-    }, described
-
-
-def _check_specs(stores: Mapping[str, FeatureStore], blocks: Sequence[Block]) -> list[str]:
-    """Check that a name means one backbone in all stores; say where nobody can know."""
-    notes = []
-    for name in dict.fromkeys(name for block in blocks for name in block):
-        specs = {
-            label: _portable(store.feature(name).spec)
-            for label, store in stores.items()
-            if name in store.features
-        }
-        for label, spec in list(specs.items())[1:]:
-            first = next(iter(specs))
-            if spec.digest != specs[first].digest:
-                lines = "\n  ".join(specs[first].differences(spec))
-                raise SpecMismatchError(
-                    f"feature {name!r} was made in different ways ({first} | {label}):\n  {lines}\n"
-                    "One row of a table is one backbone; give them names of their own, or leave it "
-                    "out with --features"
-                )
-        if len(specs) > 1 and any(spec.transform is None for spec in specs.values()):
-            notes.append(
-                f"feature {name!r} was imported: that it is the same in all stores is what you "
-                "say, not what featstore knows"
-            )
-    return notes
-
-
-def _portable(spec: FeatureSpec) -> FeatureSpec:
-    """Return a spec without the rows it was computed on, to compare across stores."""
-    backbone = spec.backbone
-    if spec.transform is None:  # the checksum of imported values stands where that of weights does
-        backbone = dataclasses.replace(backbone, source="", weights="", weights_digest="")
-    return dataclasses.replace(spec, backbone=backbone, samples_digest="")
-
-
-def _origins(
-    stores: Mapping[str, FeatureStore],
-    blocks: Sequence[Block],
-    given: Mapping[str, str | Sequence[str]],
-) -> dict[Block, tuple[str, ...]]:
-    """Data sets that each row was pretrained on, where somebody said."""
-    names = {name for block in blocks for name in block}
-    if unknown := [name for name in given if name not in names]:
-        raise InvalidInputError(
-            f"pretrained_on names {unknown[0]!r}, which is no row; rows: {', '.join(sorted(names))}"
-        )
-    origins: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        told = given.get(name)
-        if told is not None:
-            origins[name] = (told,) if isinstance(told, str) else tuple(told)
-            continue
-        for store in stores.values():
-            if name in store.features and (
-                known := store.feature(name).spec.backbone.pretrained_on
-            ):
-                origins[name] = known
-                break
-    return {
-        block: tuple(dict.fromkeys(o for name in block for o in origins[name]))
-        for block in blocks
-        if all(name in origins for name in block)
-    }
-
-
-def _same(origins: Sequence[str], column: _Column) -> bool:
-    label = column.label.removesuffix(f": {column.target}").casefold()
-    return label in {name.casefold() for name in origins}
 
 
 def _summary(
@@ -419,8 +221,8 @@ def _summary(
     ranks = cells[whole].groupby("feature")["rank"].mean()
     return pd.DataFrame(
         {
-            "feature": [_name(block) for block in blocks],
-            "mean_rank": [float(ranks.get(_name(block), np.nan)) for block in blocks],
+            "feature": [row_name(block) for block in blocks],
+            "mean_rank": [float(ranks.get(row_name(block), np.nan)) for block in blocks],
             "pretrained_on": ["+".join(origins.get(block, ())) for block in blocks],
         }
     )
@@ -450,7 +252,7 @@ def _column_notes(cells: pd.DataFrame, datasets: pd.DataFrame) -> list[str]:
 
 def _in_words(
     cells: pd.DataFrame,
-    columns: Sequence[_Column],
+    columns: Sequence[Column],
     protocol: Protocol | None,
     choice: RunChoice,
 ) -> str:
@@ -463,7 +265,3 @@ def _in_words(
     probe, preset, scaling, select, value, seed = protocol[:6]
     given = "" if value is None else f", value {value:g} given"
     return f"{preset} ({probe}), scaling {scaling}, {select} selection{given}, seed {seed}"
-
-
-def _name(block: Block) -> str:
-    return " + ".join(block)

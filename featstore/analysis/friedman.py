@@ -67,7 +67,7 @@ def friedman(values: NDArray[np.floating]) -> Friedman:
     n, k = values.shape
     ranks = rankdata(-values, axis=1)
     spread = float((ranks**2).sum()) - n * k * (k + 1) ** 2 / 4  # 0: all methods tie everywhere
-    between = float(((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum()) / n
+    between = float(((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum())
     if np.isclose(spread, 0):
         chi2, f = 0.0, 0.0
     else:

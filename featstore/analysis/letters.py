@@ -11,8 +11,8 @@ from featstore.errors import InvalidInputError
 def groups_alike(different: NDArray[np.bool_]) -> list[tuple[int, ...]]:
     """Find the largest groups in which no two members are different.
 
-    Two things share a group exactly if they were not told apart.  The groups are the maximal cliques
-    of that graph, by Bron and Kerbosch's algorithm with Tomita's pivot.
+    Two things share a group exactly if they were not told apart.  The groups are the maximal
+    cliques of that graph, by Bron and Kerbosch's algorithm with Tomita's pivot.
 
     Parameters
     ----------
@@ -89,6 +89,6 @@ def letters(groups: list[tuple[int, ...]], n: int) -> list[str]:
 
 
 def _letter(place: int) -> str:
-    """A … z, then a1 … z1, and so on."""
+    """Return a … z, then a1 … z1, and so on."""
     times, letter = divmod(place, 26)
     return chr(ord("a") + letter) + (str(times) if times else "")

@@ -68,8 +68,8 @@ class SeedsAndDraws:
 def seeds_and_draws(scores: pd.DataFrame, *, level: float = 0.95) -> SeedsAndDraws:
     """Separate the effect of the seed from that of the draw of training rows.
 
-    Each feature's scores are a table of seeds x draws, both random and crossed: score = mean + seed +
-    draw + residual.  Components come from mean squares (the method of moments).
+    Each feature's scores are a table of seeds x draws, both random and crossed: score = mean +
+    seed + draw + residual.  Components come from mean squares (the method of moments).
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _tables(scores: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
 
 
 def _components(squares: MeanSquares, level: float) -> list[dict[str, object]]:
-    """Standard deviations with intervals, as rows of a frame."""
+    """Return standard deviations with intervals, as rows of a frame."""
     n, m = squares.n_rows, squares.n_columns
     df_rows, df_columns, df_left = squares.degrees
     if min(n, m) == 1:

@@ -109,7 +109,7 @@ def component(
     --------
     >>> variance, low, high = component(4.0, 1.0, degrees=(9, 81), n=10)
     >>> print(variance, low.round(3), high.round(3))
-    0.3 0.085 1.234
+    0.3 0.084 1.232
     """
     a, b = np.asarray(larger, np.float64), np.asarray(smaller, np.float64)
     df1, df2 = degrees

@@ -15,8 +15,8 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the values of features on data sets.
 
     Data sets are not equally hard: each column goes from its worst (pale) to its best value. The
-    best is bold, what cannot be told from it has an equals sign, and a frame marks the data set that
-    a feature was pretrained on.
+    best is bold, what cannot be told from it has an equals sign, and a frame marks the data set
+    that a feature was pretrained on.
 
     Parameters
     ----------
