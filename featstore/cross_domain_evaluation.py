@@ -230,20 +230,21 @@ def _summary(
 
 def _column_notes(cells: pd.DataFrame, datasets: pd.DataFrame) -> list[str]:
     notes = []
-    for column in datasets.itertuples():
-        if column.left_out:
+    for column in datasets.to_dict("records"):
+        name, left_out = column["dataset"], column["left_out"]
+        if left_out:
             notes.append(
-                f"{column.dataset}: compared on {column.n} common rows; up to {column.left_out} "
-                "rows of a run were left out"
+                f"{name}: compared on {column['n']} common rows; up to {left_out} rows of a run "
+                "were left out"
             )
-        there = cells[(cells["dataset"] == column.dataset) & (cells["missing"] == "")]
+        there = cells[(cells["dataset"] == name) & (cells["missing"] == "")]
         sizes = sorted(set(there["n_train"]))
         if len(sizes) > 1:
-            notes.append(
-                f"{column.dataset}: trained on {sizes[0]} to {sizes[-1]} rows, not the same number"
-            )
+            notes.append(f"{name}: trained on {sizes[0]} to {sizes[-1]} rows, not the same number")
     gaps = cells[cells["missing"] != ""]
-    notes += [f"{gap.feature} on {gap.dataset}: {gap.missing}" for gap in gaps.itertuples()]
+    notes += [
+        f"{gap['feature']} on {gap['dataset']}: {gap['missing']}" for gap in gaps.to_dict("records")
+    ]
     incomplete = sorted(set(gaps["dataset"]))
     if incomplete:
         notes.append(f"mean ranks leave out {', '.join(incomplete)}, which have gaps")

@@ -88,14 +88,14 @@ class CrossDomain:
         """Cells as text: the value in percent, and signs for what it is; a row per feature."""
         rows = []
         cells = self.cells.set_index(["feature", "dataset"])
-        for feature in self.features.itertuples():
-            row = {"pretrained on": feature.pretrained_on} if self._origins else {}
-            for column in self.datasets.itertuples():
-                label = f"{column.dataset} ({_METRICS[column.metric]})"
-                row[label] = _text(cells.loc[(feature.feature, column.dataset)])
-            rank = feature.mean_rank
+        for feature in self.features.to_dict("records"):
+            row = {"pretrained on": feature["pretrained_on"]} if self._origins else {}
+            for column in self.datasets.to_dict("records"):
+                label = f"{column['dataset']} ({_METRICS[column['metric']]})"
+                row[label] = _text(cells.loc[(feature["feature"], column["dataset"])])
+            rank = feature["mean_rank"]
             row["mean rank"] = "–" if np.isnan(rank) else f"{rank:.2f}"
-            rows.append({"feature": feature.feature, **row})
+            rows.append({"feature": feature["feature"], **row})
         return pd.DataFrame(rows)
 
     @property

@@ -198,7 +198,7 @@ def test_many_labels_and_fused_rows(stores):
 
 
 def test_features_are_ranked_over_data_sets(table):
-    with pytest.raises(InvalidInputError, match="2 values are missing, e.g. that of pca on small"):
+    with pytest.raises(InvalidInputError, match=r"2 values are missing, .* pca on small"):
         table.critical_difference()
     rows = table.values.drop(index="pca")
     found = fs.analysis.critical_difference(rows, post_hoc="nemenyi")
@@ -290,5 +290,5 @@ def test_many_runs_of_one_target_are_compared(stores):
     found = fs.all_pairs(iter(runs), n_boot=20)
     assert set(found.runs["run"]) == {run.name for run in runs}
     tags = one_seed(store, "pca", target="tags", save=False)
-    with pytest.raises(InvalidInputError, match="predicts 'digit' and .* 'tags'"):
+    with pytest.raises(InvalidInputError, match=r"predicts 'digit' and .* 'tags'"):
         fs.all_pairs([runs[0], tags])

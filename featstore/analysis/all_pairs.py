@@ -204,7 +204,7 @@ def all_pairs(
 def _only_one_right(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rows that run i has right and run j wrong, shape (r, r)."""
     exact = np.float32 if len(hits) < _EXACT_IN_FLOAT32 else np.float64
-    right = hits.astype(exact)
+    right: NDArray[np.floating] = hits.astype(exact)
     return (right.T @ (1 - right)).astype(np.int64)
 
 

@@ -42,7 +42,8 @@ def signed_rank_p(difference: NDArray[np.float64]) -> float:
     if not moving.any():
         return 1.0
     if len(rounded) > _COUNTED:
-        return float(wilcoxon(rounded, zero_method="zsplit", method="asymptotic").pvalue)
+        found = wilcoxon(rounded, zero_method="zsplit", method="asymptotic")
+        return float(found.pvalue)
     ranks = np.rint(2 * rankdata(np.abs(rounded))).astype(np.intp)[moving]
     share = np.zeros(ranks.sum() + 1)  # of the choices of signs, by the sum of positive ranks
     share[0] = 1

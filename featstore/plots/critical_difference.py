@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from featstore.analysis.all_pairs import AllPairs
 from featstore.analysis.critical_difference import CriticalDifference
@@ -57,7 +58,7 @@ def pairwise_groups(found: AllPairs, *, ax: Axes | None = None) -> Axes:
 
 def _groups(
     names: list[str],
-    places: np.ndarray[tuple[int], np.dtype[np.float64]],
+    places: NDArray[np.float64],
     groups: Sequence[Sequence[str]],
     labels: Sequence[str],
     *,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from featstore.plots.canvas import INK, ORANGE, axes, text_width, title
 from featstore.plots.confusion import BLUES
@@ -44,13 +45,13 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         height=1.2 + 0.7 * text_width(datasets) + 0.45 * len(features),
     )
     ax.imshow(shades, cmap=BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    for cell in cells.itertuples():
-        row, column = features.index(cell.feature), datasets.index(cell.dataset)
-        gap = np.isnan(cell.value)
-        best = not gap and cell.gap == 0
-        sign = " =" if not gap and cell.alike and not best else ""
+    for cell in cells.to_dict("records"):
+        row, column = features.index(cell["feature"]), datasets.index(cell["dataset"])
+        gap = np.isnan(cell["value"])
+        best = not gap and cell["gap"] == 0
+        sign = " =" if not gap and cell["alike"] and not best else ""
         ax.annotate(
-            "–" if gap else f"{100 * cell.value:.1f}{sign}",
+            "–" if gap else f"{100 * cell['value']:.1f}{sign}",
             (column, row),
             ha="center",
             va="center",
@@ -58,7 +59,7 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             fontweight="bold" if best else "normal",
             color="white" if not gap and shades[row, column] >= 0.5 else INK,
         )
-        if cell.in_domain is True:
+        if cell["in_domain"] is True:
             frame = Rectangle(
                 (column - 0.47, row - 0.45), 0.94, 0.9, fill=False, edgecolor=ORANGE, linewidth=1.5
             )
@@ -71,10 +72,10 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _within_columns(values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray:
+def _within_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Place of each value between the worst (0) and the best (1) of its column."""
     low = np.fmin.reduce(values, axis=0)
     span = np.fmax.reduce(values, axis=0) - low
-    return np.divide(
-        values - low, span, out=np.where(np.isnan(values), np.nan, 1.0), where=span > 0
-    )
+    places: NDArray[np.float64] = np.where(np.isnan(values), np.nan, 1.0)
+    np.divide(values - low, span, out=places, where=span > 0)
+    return places
