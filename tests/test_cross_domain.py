@@ -10,6 +10,7 @@ from digits_store import digits, make_digits_store
 from small_store import fill
 
 import featstore as fs
+from featstore.analysis import critical_difference
 from featstore.errors import FeatureNotFoundError, InvalidInputError, SpecMismatchError
 from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
@@ -201,7 +202,7 @@ def test_features_are_ranked_over_data_sets(table):
     with pytest.raises(InvalidInputError, match=r"2 values are missing, .* pca on small"):
         table.critical_difference()
     rows = table.values.drop(index="pca")
-    found = fs.analysis.critical_difference(rows, post_hoc="nemenyi")
+    found = critical_difference(rows, post_hoc="nemenyi")
     assert found.ranks["method"].iloc[-1] == "half"
     with pytest.raises(InvalidInputError, match="two methods on two data sets"):
         table.critical_difference(complete=True)
