@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from featstore.analysis.outcomes import PairedMetric, outcomes
+from featstore.analysis.aligned_runs import PairedMetric, align
 from featstore.bootstrap import bootstrap
 from featstore.cross_domain_rows import Block, row_name
 from featstore.errors import InvalidInputError
@@ -121,7 +121,7 @@ def measured(
             yield row_name(block), run.predictions
 
     try:
-        rows = outcomes(loaded(), metric=chosen, common=common)
+        rows = align(loaded(), metric=chosen, common=common)
     except InvalidInputError as error:
         raise InvalidInputError(f"column {column.label}: {error}") from error
     observed, samples = bootstrap(rows.statistic(), len(rows), n_boot=n_boot, seed=seed)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from featstore.analysis.outcomes import PairedMetric
+from featstore.analysis.aligned_runs import PairedMetric
 from featstore.cross_domain_column import (
     EMPTY,
     NO_RUN,

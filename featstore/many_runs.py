@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from featstore.analysis.aligned_runs import PairedMetric
 from featstore.analysis.all_pairs import AllPairs
 from featstore.analysis.all_pairs import all_pairs as pairs_of_predictions
-from featstore.analysis.outcomes import PairedMetric
 from featstore.analysis.pairing import check_labels
 from featstore.analysis.seeds_and_draws import SeedsAndDraws
 from featstore.analysis.seeds_and_draws import seeds_and_draws as noise_of_scores

@@ -5,6 +5,7 @@ No probe is fitted to labels; `classifier_two_sample` fits one to tell two sampl
 
 from __future__ import annotations
 
+from featstore.analysis.aligned_runs import AlignedRuns, align
 from featstore.analysis.all_pairs import AllPairs, all_pairs
 from featstore.analysis.calibration import calibration, classwise_ece
 from featstore.analysis.cca import pwcca, svcca
@@ -36,7 +37,6 @@ from featstore.analysis.linear_map import linear_map_r2
 from featstore.analysis.mmd import MMD, mmd
 from featstore.analysis.mutual_neighbours import mutual_knn
 from featstore.analysis.near_duplicates import NearDuplicates, near_duplicates
-from featstore.analysis.outcomes import Outcomes, outcomes
 from featstore.analysis.per_class import per_class
 from featstore.analysis.reliability import reliability
 from featstore.analysis.seeds_and_draws import SeedsAndDraws, seeds_and_draws
@@ -49,6 +49,7 @@ from featstore.analysis.two_sample import TwoSample, classifier_two_sample
 
 __all__ = [
     "MMD",
+    "AlignedRuns",
     "AllPairs",
     "Comparison",
     "ConfidentJoint",
@@ -63,10 +64,10 @@ __all__ = [
     "LabelShift",
     "LabelsNeeded",
     "NearDuplicates",
-    "Outcomes",
     "SeedsAndDraws",
     "SimilaritySettings",
     "TwoSample",
+    "align",
     "all_pairs",
     "calibration",
     "changed_classes",
@@ -99,7 +100,6 @@ __all__ = [
     "mmd",
     "mutual_knn",
     "near_duplicates",
-    "outcomes",
     "per_class",
     "pwcca",
     "random_frechet",

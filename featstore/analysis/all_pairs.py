@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from featstore.analysis.aligned_runs import AlignedRuns, PairedMetric, align
 from featstore.analysis.letters import groups_alike, letters
-from featstore.analysis.outcomes import Outcomes, PairedMetric, outcomes
 from featstore.bootstrap import bootstrap
+from featstore.decisions import Outcomes
 from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
-from featstore.predictions import Predictions
 from featstore.significance import Adjustment, McNemarTest, adjusted, mcnemar
 
 _EXACT_IN_FLOAT32 = 1 << 24
@@ -29,7 +29,7 @@ class AllPairs:
     Attributes
     ----------
     metric
-        See `featstore.analysis.Outcomes`.
+        See `featstore.analysis.AlignedRuns`.
     runs
         One row per run, the best first: run, value, low, high (percentile bootstrap interval of
         the value), rank (equal values share their mean), group (runs with a letter in common
@@ -79,7 +79,7 @@ class AllPairs:
 
 
 def all_pairs(
-    runs: Outcomes | Mapping[str, Predictions] | Iterable[tuple[str, Predictions]],
+    runs: AlignedRuns | Mapping[str, Outcomes] | Iterable[tuple[str, Outcomes]],
     *,
     metric: PairedMetric | None = None,
     common: bool = False,
@@ -98,9 +98,9 @@ def all_pairs(
     Parameters
     ----------
     runs
-        Predictions by name, pairs of both, or what `outcomes` made of them.
+        Predictions, or decisions, by name, pairs of both, or what `align` made of them.
     metric, common
-        See `outcomes`.
+        See `align`.
     test
         Variant of McNemar's test, for top1 and top5; the other metrics are tested by bootstrap.
     adjustment
@@ -114,7 +114,7 @@ def all_pairs(
     Raises
     ------
     InvalidInputError
-        As `outcomes`; if there are fewer than two runs, `alpha` is not in (0, 1), or the metric
+        As `align`; if there are fewer than two runs, `alpha` is not in (0, 1), or the metric
         needs a bootstrap and `n_boot` is below 2.
 
     References
@@ -124,6 +124,7 @@ def all_pairs(
 
     Examples
     --------
+    >>> from featstore.predictions import Predictions
     >>> rng, n = np.random.default_rng(0), 400
     >>> truth = rng.integers(2, size=n)
     >>> def right(share):
@@ -134,8 +135,8 @@ def all_pairs(
     >>> found.groups
     (('a', 'c'), ('b',))
     """
-    if not isinstance(runs, Outcomes):
-        runs = outcomes(runs, metric=metric, common=common)
+    if not isinstance(runs, AlignedRuns):
+        runs = align(runs, metric=metric, common=common)
     n_runs = len(runs.names)
     if n_runs < 2:
         raise InvalidInputError(f"a comparison needs at least two runs, got {n_runs}")

@@ -72,9 +72,7 @@ def paired(a: Outcomes, b: Outcomes) -> tuple[Outcomes, Outcomes]:
     return common_rows(decided(a), decided(b))
 
 
-def check_alike(
-    a: Outcomes, b: Outcomes, *, names: tuple[str, str] = ("first", "second")
-) -> None:
+def check_alike(a: Outcomes, b: Outcomes, *, names: tuple[str, str] = ("first", "second")) -> None:
     """Check that two runs answer the same question.
 
     Raises

@@ -9,9 +9,10 @@ import pytest
 from sklearn import metrics as sk
 from statsmodels.stats.multitest import multipletests
 
-from featstore.analysis import all_pairs, compare, outcomes
+from featstore.analysis import align, all_pairs, compare
 from featstore.analysis.letters import groups_alike, letters
 from featstore.bootstrap import resamples
+from featstore.decisions import decided
 from featstore.errors import InvalidInputError
 from featstore.significance import adjusted, holm
 
@@ -105,7 +106,7 @@ def test_one_class_alone_is_no_obstacle(sharp):
 
 
 def test_mean_per_class_is_sklearns_under_resampling(runs):
-    found = outcomes(runs, metric="mean_per_class")
+    found = align(runs, metric="mean_per_class")
     order = np.argsort(runs["sharp"].ids)
     weights = np.concatenate(list(resamples(len(order), n_boot=5, seed=0)), axis=1)
     for values, run in zip(found.statistic()(weights), runs.values(), strict=True):
@@ -192,3 +193,11 @@ def test_adjustments_are_statsmodels():
     assert np.isnan(holm(gap)[3])
     with pytest.raises(InvalidInputError, match="holm or bh"):
         adjusted(p, "bonferroni")
+
+
+def test_decisions_are_enough_but_for_top5(runs):
+    decisions = {name: decided(run) for name, run in runs.items()}
+    expected = all_pairs(runs, n_boot=20)
+    assert all_pairs(decisions, n_boot=20).pairs.equals(expected.pairs)
+    with pytest.raises(InvalidInputError, match="top5 needs scores"):
+        all_pairs(decisions, metric="top5")

@@ -1,4 +1,4 @@
-"""Outcomes: what several runs made of the same test rows, ready for paired statistics."""
+"""AlignedRuns: what several runs made of the same test rows, ready for paired statistics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featstore.analysis.pairing import check_alike, check_labels, check_unique
 from featstore.bootstrap import Statistic
+from featstore.decisions import Decisions, Outcomes
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.validation import check_predictions
@@ -28,7 +29,7 @@ PairedMetric = Literal["top1", "top5", "mean_per_class", "mAP"]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class AlignedRuns:
     """What several runs made of the same test rows.
 
     Attributes
@@ -72,12 +73,12 @@ class Outcomes:
         return lambda weights: (right @ weights) / weights.sum(axis=0, dtype=np.float64)
 
 
-def outcomes(
-    runs: Mapping[str, Predictions] | Iterable[tuple[str, Predictions]],
+def align(
+    runs: Mapping[str, Outcomes] | Iterable[tuple[str, Outcomes]],
     *,
     metric: PairedMetric | None = None,
     common: bool = False,
-) -> Outcomes:
+) -> AlignedRuns:
     """Bring several runs to the same rows in the same order.
 
     Of single-label runs only what is right is kept: runs that are loaded one after the other are
@@ -86,7 +87,7 @@ def outcomes(
     Parameters
     ----------
     runs
-        Predictions by name, or pairs of both.
+        Predictions, or decisions, by name, or pairs of both.
     metric
         What to compare; ``"top1"``, or ``"mAP"`` for multi-label runs, by default.
     common
@@ -105,15 +106,16 @@ def outcomes(
     >>> scores = np.eye(2, dtype=np.float32)
     >>> right = Predictions(ids, ("cat", "dog"), truth, scores[truth], seen)
     >>> all_cat = Predictions(ids, ("cat", "dog"), truth, scores[[0, 0, 0]], seen)
-    >>> both = outcomes({"right": right, "all cat": all_cat})
+    >>> both = align({"right": right, "all cat": all_cat})
     >>> print(both.statistic()(np.ones((3, 1), np.float32)).round(3).T)
     [[1.    0.333]]
     """
     named = list(runs.items()) if isinstance(runs, Mapping) else runs
     seen: list[_Run] = []
-    first: Predictions | None = None
+    first: Outcomes | None = None
     for name, predictions in named:
-        check_predictions(predictions)
+        if isinstance(predictions, Predictions):
+            check_predictions(predictions)
         check_unique(predictions, repr(name))
         if any(run.name == name for run in seen):
             raise InvalidInputError(f"two runs are called {name!r}; each needs a name of its own")
@@ -132,7 +134,7 @@ def outcomes(
             ids, aligned[0].truth, run.truth, names=(repr(aligned[0].name), repr(run.name))
         )
     multilabel = metric == "mAP"
-    return Outcomes(
+    return AlignedRuns(
         names=tuple(run.name for run in seen),
         metric=metric,
         ids=ids,
@@ -154,11 +156,13 @@ class _Run:
     predictions: Predictions | None
 
     @classmethod
-    def of(cls, name: str, run: Predictions, metric: PairedMetric) -> _Run:
-        if metric == "mAP":
+    def of(cls, name: str, run: Outcomes, metric: PairedMetric) -> _Run:
+        if metric == "mAP" and isinstance(run, Predictions):
             return cls(name, run.ids, run.truth, np.zeros(len(run), bool), run)
         truth = run.truth.astype(np.intp)
         if metric == "top5":
+            if isinstance(run, Decisions):
+                raise InvalidInputError("top5 needs scores; give the predictions of each run")
             kept = (true_ranks(run.scores, truth) < TOP_K) & run.seen[truth]
         else:
             kept = run.predicted == truth
@@ -195,7 +199,7 @@ def _rows_of_all(runs: list[_Run], *, common: bool) -> NDArray[np.str_]:
     )
 
 
-def _checked_metric(run: Predictions, metric: PairedMetric | None) -> PairedMetric:
+def _checked_metric(run: Outcomes, metric: PairedMetric | None) -> PairedMetric:
     if metric is None:
         return "mAP" if run.multilabel else "top1"
     if metric not in get_args(PairedMetric) or run.multilabel != (metric == "mAP"):
@@ -207,8 +211,10 @@ def _checked_metric(run: Predictions, metric: PairedMetric | None) -> PairedMetr
     return metric
 
 
-def _without_scores(run: Predictions) -> Predictions:
-    """Classes and kind alone, so that the scores can be freed."""
+def _without_scores(run: Outcomes) -> Outcomes:
+    """Return classes and kind alone, so that the scores can be freed."""
+    if isinstance(run, Decisions):
+        return run
     return dataclasses.replace(
         run, ids=run.ids[:0], truth=run.truth[:0].copy(), scores=run.scores[:0].copy()
     )
