@@ -53,6 +53,15 @@ def chosen_features(
     return [[name] for name in sealed]
 
 
+def named_words(text: str) -> tuple[str, list[str]]:
+    """Read NAME=WORD[,WORD…]."""
+    name, sign, rest = text.partition("=")
+    words = [word.strip() for word in rest.split(",") if word.strip()]
+    if not (name.strip() and sign and words):
+        raise InvalidInputError(f"{text!r} is not NAME=WORD[,WORD…], e.g. dinov2=lvd142m")
+    return name.strip(), words
+
+
 def chosen_taxonomy(store: FeatureStore, name: str) -> Taxonomy:
     """Read a taxonomy from a CSV or JSON file, or load the stored one of this name."""
     from featstore.taxonomy import Taxonomy

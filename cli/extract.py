@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from featstore.cli.arguments import named_words
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
 
 _OF_FOLDERS_AND_TABLES = (
@@ -79,6 +80,13 @@ _OF_FOLDERS_AND_TABLES = (
     default="raise",
     show_default=True,
     help="Stop at an unreadable image, or record and exclude its row.",
+)
+@click.option(
+    "--pretrained-on",
+    "pretrained_on",
+    multiple=True,
+    metavar="[NAME=]DATASET[,…]",
+    help="Data sets that the weights were learned from, for `featstore cross-domain`; repeat it.",
 )
 @click.option(
     "--target",
@@ -157,6 +165,7 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         batch_size=options["batch_size"],
         workers=options["workers"],
         on_error=options["on_error"],
+        pretrained_on=_origins(options["pretrained_on"], backbones),
     )
     rate = result.images / result.seconds if result.images else 0.0
     if options["as_json"]:
@@ -184,6 +193,19 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     if result.excluded:
         first = next(iter(result.excluded.values()))
         echo_note(f"{len(result.excluded)} unreadable images are excluded, e.g. {first}")
+
+
+def _origins(texts: tuple[str, ...], backbones: tuple[str, ...]) -> dict[str, list[str]]:
+    """Read NAME=DATASET,…; without a name it is said of every backbone."""
+    from featstore.registry import backbones as backbone_loader
+
+    if not texts:
+        return {}
+    names = [backbone_loader().feature_name(source) for source in backbones]
+    unnamed = [text for text in texts if "=" not in text]
+    common = [word for text in unnamed for word in named_words(f"all={text}")[1]]
+    origins = dict.fromkeys(names, common) if common else {}
+    return origins | dict(named_words(text) for text in texts if "=" in text)
 
 
 def _dataset(images: str, options: dict[str, Any]) -> Any:

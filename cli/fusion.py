@@ -9,7 +9,7 @@ import click
 import pandas as pd
 
 from featstore.cli.arguments import store_argument
-from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.cli.output import echo_json, echo_table, json_option, points, records
 from featstore.errors import InvalidInputError
 from featstore.registry import PROBES
 from featstore.suggest import did_you_mean
@@ -98,7 +98,7 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
             "dim": table.pairs["dim"],
             score: table.pairs["score"],
             "best": table.pairs["best"],
-            "gain, points": _intervals(table.pairs, "gain", "low", "high"),
+            "gain, points": points(table.pairs, "gain", "low", "high"),
             "verdict": table.pairs["verdict"],
         }
     )
@@ -112,19 +112,12 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
                 "control": found["control"].map(_CONTROLS),
                 "dim": found["dim"],
                 score: found["score"],
-                "gain, points": _intervals(found, "gain", "low", "high"),
-                "pair over control": _intervals(found, "over", "over_low", "over_high"),
+                "gain, points": points(found, "gain", "low", "high"),
+                "pair over control": points(found, "over", "over_low", "over_high"),
             }
         )
         echo_table(shown, title="controls; gain over the best member", percent=[score])
     click.echo(table.rule)
-
-
-def _intervals(frame: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
-    return [
-        f"{100 * v:+.2f} [{100 * lo:+.2f}, {100 * hi:+.2f}]"
-        for v, lo, hi in zip(frame[value], frame[low], frame[high], strict=True)
-    ]
 
 
 def _listed(text: str) -> list[str]:

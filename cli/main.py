@@ -25,6 +25,7 @@ COMMANDS = {
     "few-shot": "few_shot",
     "quantity": "quantity",
     "compare": "compare",
+    "cross-domain": "cross_domain",
     "fusion": "fusion",
     "similarity": "similarity",
     "duplicates": "duplicates",

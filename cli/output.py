@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from featstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."
@@ -89,6 +95,25 @@ def with_interval(frame: pd.DataFrame, name: str = "95 % interval") -> pd.DataFr
         for low, high in zip(frame["low"], frame["high"], strict=True)
     ]
     return frame.assign(**{name: joined}).drop(columns=["low", "high"])
+
+
+def points(frame: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
+    """Join a difference and its interval, in points."""
+    return [
+        f"{100 * v:+.2f} [{100 * lo:+.2f}, {100 * hi:+.2f}]"
+        for v, lo, hi in zip(frame[value], frame[low], frame[high], strict=True)
+    ]
+
+
+def write_svg(path: Path, drawn: Axes) -> None:
+    """Write what a plot drew; `InvalidInputError` for another suffix than .svg."""
+    from featstore import plots
+
+    if path.suffix != ".svg":
+        raise InvalidInputError(f"{path} must end in .svg")
+    figure = drawn.get_figure(root=True)
+    assert figure is not None  # it was just made
+    path.write_text(plots.to_svg(figure), encoding="utf-8")
 
 
 def _longest(frame: pd.DataFrame, column: Any) -> int:

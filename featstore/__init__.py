@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featstore import plots
+    from featstore.analysis.all_pairs import AllPairs
     from featstore.analysis.compare import Comparison
     from featstore.analysis.corruption_drop import CorruptionDrop
+    from featstore.analysis.critical_difference import CriticalDifference
     from featstore.analysis.granularity_gap import GranularityGap
     from featstore.analysis.label_noise import LabelNoise
+    from featstore.analysis.seeds_and_draws import SeedsAndDraws
     from featstore.bands import Bands
     from featstore.class_draws import ClassDraws
     from featstore.class_groups import ClassGroups
     from featstore.compaction import Compaction, compact
     from featstore.corrupted_copy import CorruptedCopy, corrupt_images
     from featstore.corruption_evaluation import corruption_drop
+    from featstore.cross_domain_evaluation import cross_domain
+    from featstore.cross_domain_table import CrossDomain
     from featstore.datasets import (
         ImageArrays,
         ImageFolder,
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
     from featstore.html_report import report
     from featstore.importation import Importation, import_features
     from featstore.imports import ForeignFeatures
+    from featstore.many_runs import all_pairs, seeds_and_draws
     from featstore.merging import Merge, merge
     from featstore.mislabelled import label_noise
     from featstore.paired_runs import difficulty, gains, group_gains
@@ -84,6 +90,7 @@ if TYPE_CHECKING:
     from featstore.view import FeatureView, FusedView
 
 _HOMES = {
+    "AllPairs": "analysis.all_pairs",
     "Bands": "bands",
     "Calibration": "run_calibration",
     "ClassDraws": "class_draws",
@@ -92,8 +99,10 @@ _HOMES = {
     "Comparison": "analysis.compare",
     "CorruptedCopy": "corrupted_copy",
     "CorruptionDrop": "analysis.corruption_drop",
-    "Duplicates": "duplicate_search",
+    "CriticalDifference": "analysis.critical_difference",
+    "CrossDomain": "cross_domain_table",
     "Decisions": "decisions",
+    "Duplicates": "duplicate_search",
     "EpisodeDraws": "episode_draws",
     "Exported": "exports",
     "Extraction": "extraction",
@@ -118,6 +127,7 @@ _HOMES = {
     "ProbeRun": "run",
     "Quantity": "quantity_result",
     "Samples": "samples",
+    "SeedsAndDraws": "analysis.seeds_and_draws",
     "Shift": "split_shift",
     "ShotDraws": "shot_draws",
     "SizeDraws": "size_draws",
@@ -130,11 +140,13 @@ _HOMES = {
     "Taxonomy": "taxonomy",
     "TorchImages": "datasets",
     "Transform": "transform",
+    "all_pairs": "many_runs",
     "calibration": "run_calibration",
     "compact": "compaction",
     "compare": "run",
     "corrupt_images": "corrupted_copy",
     "corruption_drop": "corruption_evaluation",
+    "cross_domain": "cross_domain_evaluation",
     "diff": "differences",
     "difficulty": "paired_runs",
     "draw_subsets": "subset_drawing",
@@ -158,6 +170,7 @@ _HOMES = {
     "quantity": "quantity_evaluation",
     "repair": "verification",
     "report": "html_report",
+    "seeds_and_draws": "many_runs",
     "shift": "split_shift",
     "shifted": "shifted_evaluation",
     "similarity": "feature_similarity",
@@ -169,6 +182,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AllPairs",
     "Bands",
     "Calibration",
     "ClassDraws",
@@ -177,6 +191,8 @@ __all__ = [
     "Comparison",
     "CorruptedCopy",
     "CorruptionDrop",
+    "CriticalDifference",
+    "CrossDomain",
     "Decisions",
     "Duplicates",
     "EpisodeDraws",
@@ -203,6 +219,7 @@ __all__ = [
     "ProbeRun",
     "Quantity",
     "Samples",
+    "SeedsAndDraws",
     "Shift",
     "ShotDraws",
     "SizeDraws",
@@ -216,11 +233,13 @@ __all__ = [
     "TorchImages",
     "Transform",
     "__version__",
+    "all_pairs",
     "calibration",
     "compact",
     "compare",
     "corrupt_images",
     "corruption_drop",
+    "cross_domain",
     "diff",
     "difficulty",
     "draw_subsets",
@@ -246,6 +265,7 @@ __all__ = [
     "quantity",
     "repair",
     "report",
+    "seeds_and_draws",
     "shift",
     "shifted",
     "similarity",

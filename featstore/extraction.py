@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,7 @@ def extract(
     batch_size: int = 128,
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    pretrained_on: Mapping[str, Sequence[str]] | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Turn images into embeddings, once.
@@ -105,6 +107,9 @@ def extract(
         Decoding threads; the number of cores by default.
     on_error
         What to do about an unreadable image: stop, or record and exclude the row.
+    pretrained_on
+        Feature -> names of the data sets that its weights were learned from, a note in its spec
+        (and in those of its corrupted copies) for `featstore.cross_domain`.
     progress
         Show a progress bar; None shows it on a terminal.
 
@@ -126,6 +131,7 @@ def extract(
     loader = backbone_loader()
     requests: dict[str, dict[str, Any]] = {}
     corruptions: dict[str, Corruption | None] = {}
+    bases: dict[str, str] = {}
     for source, corruption in product(backbones, _corruptions(corrupt)):
         name = corrupted_name(loader.feature_name(source), corruption)
         if name in requests:
@@ -142,6 +148,8 @@ def extract(
             **({} if corruption is None else {"corruption": corruption_to_json(corruption)}),
         }
         corruptions[name] = corruption
+        bases[name] = loader.feature_name(source)
+    origins = _checked_origins(pretrained_on or {}, bases, store)
     unchanged = tuple(name for name, request in requests.items() if _is_done(store, name, request))
     needed = {
         name: request["source"] for name, request in requests.items() if name not in unchanged
@@ -160,6 +168,7 @@ def extract(
         batch_size=batch_size,
         workers=workers,
         on_error=on_error,
+        pretrained_on=origins,
         progress=progress,
     )
     for name in encoders:
@@ -220,6 +229,34 @@ def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
     return store
 
 
+def _checked_origins(
+    pretrained_on: Mapping[str, Sequence[str]], bases: Mapping[str, str], store: FeatureStore
+) -> dict[str, tuple[str, ...]]:
+    """Check what was said of pretraining before anything is computed.
+
+    It is said of a backbone's name, and holds for each of its features.
+    """
+    for name, datasets in pretrained_on.items():
+        if name not in bases.values() or isinstance(datasets, str) or not all(datasets):
+            known = next(iter(bases.values()))
+            raise InvalidInputError(
+                f"pretrained_on maps features to lists of data sets, e.g. {{{known!r}: "
+                f"['imagenet']}}; got {name!r}: {datasets!r}"
+            )
+    origins = {
+        name: tuple(pretrained_on[base]) for name, base in bases.items() if base in pretrained_on
+    }
+    for name, datasets in origins.items():
+        if name in store.features:
+            told = store.feature(name).spec.backbone.pretrained_on
+            if told != datasets:
+                raise InvalidInputError(
+                    f"{name!r} is stored already and says {', '.join(told) or 'nothing'} of its "
+                    "pretraining; tell `featstore cross-domain --pretrained-on` instead"
+                )
+    return origins
+
+
 def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool:
     """Whether the sealed feature came from exactly this request.
 
@@ -246,6 +283,7 @@ def extract_features(
     batch_size: int = 128,
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    pretrained_on: Mapping[str, tuple[str, ...]] | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract` for the arguments.
@@ -260,11 +298,12 @@ def extract_features(
         name: Preparation(encoder.transform, (corruptions or {}).get(name))
         for name, encoder in encoders.items()
     }
+    origins = pretrained_on or {}
     writers = {
         name: store.writer(
             name,
             FeatureSpec(
-                backbone=encoder.spec,
+                backbone=dataclasses.replace(encoder.spec, pretrained_on=origins.get(name, ())),
                 transform=encoder.transform,
                 dtype=dtype,
                 numerics=encoder.numerics,

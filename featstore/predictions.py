@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
+from featstore.strings import pack
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,12 @@ class Predictions:
         return dataclasses.replace(
             self, ids=self.ids[rows], truth=self.truth[rows], scores=self.scores[rows]
         )
+
+    @property
+    def rows_digest(self) -> str:
+        """Sha256 of the set of test rows: equal for runs that can be compared row by row."""
+        ids, offsets = pack(np.sort(self.ids))
+        return hashlib.sha256(ids.tobytes() + offsets.tobytes()).hexdigest()
 
     @property
     def predicted(self) -> NDArray[np.intp]:

@@ -70,7 +70,7 @@ class ProbeRequest:
         target, protocol, splits and how many rows they have, and how the value is chosen.
         """
         settled, chosen_on = self._settled(store, features)
-        for name, config in _configs(store):
+        for name, config in stored_configs(store):
             settled_alike = all(getattr(config, key) == value for key, value in settled.items())
             if not settled_alike or not config.selected_on.startswith(chosen_on):
                 continue
@@ -144,7 +144,7 @@ class ProbeRequest:
         return {**settled, "selected_on": plan.rows_in_words(parts.refit_name)}, ""
 
 
-def _configs(store: FeatureStore) -> Iterator[tuple[str, RunConfig]]:
+def stored_configs(store: FeatureStore) -> Iterator[tuple[str, RunConfig]]:
     """Read the configurations of the stored runs, but not their scores; pass damaged ones over."""
     for name, fields in run_fields(store):
         try:

@@ -11,6 +11,8 @@ from scipy.special import bdtr
 from featstore.errors import InvalidInputError
 
 McNemarTest = Literal["exact", "mid-p"]
+Adjustment = Literal["holm", "bh"]
+"""For many tests: Holm's control of any error, or Benjamini and Hochberg's of their share."""
 
 
 def mcnemar(
@@ -63,6 +65,37 @@ def mcnemar(
     return np.where(n > 0, p, 1.0)
 
 
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p-values so that rejecting q <= alpha errs anywhere with probability alpha at most.
+
+    Parameters
+    ----------
+    p
+        Shape (m,); NaN marks a hypothesis that was not tested, and is not counted.
+
+    Returns
+    -------
+    q
+        Shape (m,): largest (m + 1 - rank) p over the p-values at most as large; NaN stays NaN.
+
+    References
+    ----------
+    Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6.
+
+    Examples
+    --------
+    >>> print(holm(np.array([0.01, 0.04, 0.03, np.nan])))
+    [0.03 0.06 0.06 nan]
+    """
+    q = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    scaled = p[order] * np.arange(len(order), 0, -1)
+    q[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return q
+
+
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Adjust p-values so that rejecting q <= alpha keeps the false discovery rate at alpha.
 
@@ -93,32 +126,22 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return q
 
 
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p-values so that rejecting those <= alpha errs at all with probability <= alpha.
+def adjusted(p: NDArray[np.float64], adjustment: Adjustment) -> NDArray[np.float64]:
+    """Adjust p-values for their number, by `holm` or by `benjamini_hochberg`.
 
-    Parameters
-    ----------
-    p
-        Shape (m,); NaN marks a hypothesis that was not tested, and is not counted.
-
-    Returns
-    -------
-    adjusted
-        Shape (m,): largest (m + 1 - rank) p over the p-values at most as large; NaN stays NaN.
-
-    References
-    ----------
-    Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of
-    Statistics 6.
+    Raises
+    ------
+    InvalidInputError
+        If there is no such adjustment.
 
     Examples
     --------
-    >>> print(holm(np.array([0.01, 0.04, 0.03, np.nan])))
-    [0.03 0.06 0.06  nan]
+    >>> print(adjusted(np.array([0.01, 0.04]), "bh"))
+    [0.02 0.04]
     """
-    adjusted = np.full(len(p), np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    scaled = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
-    return adjusted
+    ways = {"holm": holm, "bh": benjamini_hochberg}
+    if adjustment not in ways:
+        raise InvalidInputError(
+            f"p-values are adjusted by holm or bh (Benjamini-Hochberg), got {adjustment!r}"
+        )
+    return ways[adjustment](p)

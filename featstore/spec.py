@@ -53,6 +53,9 @@ class BackboneSpec:
     n_tokens
         With ``"tokens"``, how many lie one after the other in a row, each dim / n_tokens long;
         None for features without tokens.
+    pretrained_on
+        Names of the data sets that the weights were learned from, where somebody said; for people
+        and for tables, and no part of the digest.
     """
 
     source: str
@@ -63,6 +66,7 @@ class BackboneSpec:
     pooling: str
     dim: int
     n_tokens: int | None = None
+    pretrained_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class FeatureSpec:
         fields = self.to_json()
         # Labels for people: equal weights under another name are the same feature.
         del fields["backbone"]["source"], fields["backbone"]["weights"]
+        fields["backbone"].pop("pretrained_on", None)
         return digest(fields)
 
     def to_json(self) -> dict[str, Any]:
@@ -107,16 +112,21 @@ class FeatureSpec:
         del fields["corruption"]
         if self.corruption is not None:
             fields["corruption"] = corruption_to_json(self.corruption)
+        if not self.backbone.pretrained_on:
+            del fields["backbone"]["pretrained_on"]
         return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FeatureSpec:
         """Rebuild a spec that `to_json` wrote."""
         known, corruption = fields["transform"], fields.get("corruption")
+        backbone = fields["backbone"]
         if known is not None:
             known = {**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])}
         return cls(
-            backbone=BackboneSpec(**fields["backbone"]),
+            backbone=BackboneSpec(
+                **{**backbone, "pretrained_on": tuple(backbone.get("pretrained_on", ()))}
+            ),
             transform=None if known is None else Transform(**known),
             dtype=fields["dtype"],
             numerics=fields["numerics"],

@@ -126,15 +126,15 @@ def single_label(predictions: Predictions) -> tuple[tuple[str, ...], Statistic]:
     n, c = predictions.scores.shape
     truth, called = predictions.truth.astype(np.intp), predictions.predicted
     hits = np.flatnonzero(called == truth)
-    support_of = _indicator(truth, np.arange(n), shape=(c, n))
-    called_of = _indicator(called, np.arange(n), shape=(c, n))
-    correct_of = _indicator(truth[hits], hits, shape=(c, n))
+    support_of = indicator(truth, np.arange(n), shape=(c, n))
+    called_of = indicator(called, np.arange(n), shape=(c, n))
+    correct_of = indicator(truth[hits], hits, shape=(c, n))
     names = ["top1", "mean_per_class", "macro_f1"]
     if c > TOP_K:
         names.insert(1, f"top{TOP_K}")
         ranks = true_ranks(predictions.scores, truth)
         near = np.flatnonzero((ranks < TOP_K) & predictions.seen[truth])
-        near_of = _indicator(np.zeros_like(near), near, shape=(1, n))
+        near_of = indicator(np.zeros_like(near), near, shape=(1, n))
 
     def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
         support, called = support_of @ weights, called_of @ weights  # (c, b)
@@ -247,9 +247,17 @@ def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return _mean_present(np.nan_to_num(values), (~np.isnan(values)).astype(np.float64))
 
 
-def _indicator(
+def indicator(
     rows: NDArray[np.integer], columns: NDArray[np.integer], *, shape: tuple[int, int]
 ) -> csr_array:
-    """Ones at the given places, to sum weights by."""
+    """Ones at the given places, to sum weights by.
+
+    Examples
+    --------
+    >>> right = indicator(np.array([0, 1, 1]), np.arange(3), shape=(2, 3))
+    >>> print(right @ np.ones((3, 1), np.float32))
+    [[1.]
+     [2.]]
+    """
     ones = np.ones(len(rows), np.float32)
     return csr_array((ones, (rows, columns)), shape=shape)

@@ -138,11 +138,42 @@ def reliability():
     return plots.reliability(pd.concat(frames))
 
 
+def cross_domain():
+    features = ["resnet50", "vit_small_patch14_reg4_dinov2.lvd142m", "random"]
+    datasets = ["birds", "a data set with a rather long name", "scenes"]
+    values = np.array([[0.7, 0.3, np.nan], [0.9, 0.31, 0.5], [0.1, 0.02, 0.2]])
+    rows = [
+        (name, data, value, data == "birds" or value > 0.3, best - value, name == "resnet50")
+        for data, column in zip(datasets, values.T, strict=True)
+        for best in [np.nanmax(column)]
+        for name, value in zip(features, column, strict=True)
+    ]
+    columns = ["feature", "dataset", "value", "alike", "gap", "in_domain"]
+    return plots.cross_domain(pd.DataFrame(rows, columns=columns))
+
+
+def ranks(post_hoc):
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.7, 0.02, (5, 12)) + np.linspace(0.05, 0, 5)[:, None]
+    names = [f"a feature with a long name {i}" for i in range(5)]
+    table = pd.DataFrame(values, index=names)
+    return plots.critical_difference(analysis.critical_difference(table, post_hoc=post_hoc))
+
+
+def many_runs():
+    runs = {f"run {i}": run(12, strength=2 + i / 2, per_class=30) for i in range(6)}
+    return plots.pairwise_groups(analysis.all_pairs(runs, n_boot=50))
+
+
 FIGURES = {
     "duplicates": duplicates,
     "class shift": class_shift,
     "reliability": reliability,
     "label noise": lambda: plots.label_noise(analysis.label_noise(run(12, strength=3))),
+    "cross-domain": cross_domain,
+    "critical difference, nemenyi": lambda: ranks("nemenyi"),
+    "critical difference, wilcoxon": lambda: ranks("wilcoxon"),
+    "many runs": many_runs,
     "leaderboard": leaderboard,
     "granularity": granularity,
     "granularity gap": granularity_gap,
@@ -361,3 +392,30 @@ def test_selection_shows_its_error_and_why_the_best_was_not_taken():
     best = plots.selection_curve(frame, parameter="C")
     assert len(best.lines) == len(ax.lines) - 1
     assert not plots.selection_curve(frame.assign(se=np.nan), parameter="C").collections
+
+
+def test_cross_domain_shades_within_columns_and_frames_pretraining():
+    ax = cross_domain()
+    shades = ax.images[0].get_array()
+    assert shades[1].tolist() == [1, 1, 1]
+    assert shades[2].tolist() == [0, 0, 0]
+    assert np.ma.getmaskarray(shades)[0].tolist() == [False, False, True]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[:3] == ["70.0 =", "90.0", "10.0 ="]
+    assert texts[6] == "–"
+    assert len(ax.patches) == 3
+
+
+def test_bars_join_what_is_not_told_apart():
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.7, 0.02, (5, 12)) + np.linspace(0.05, 0, 5)[:, None]
+    found = analysis.critical_difference(pd.DataFrame(values, index=list("abcde")))
+    ax = plots.critical_difference(found)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == found.ranks["method"].tolist()
+    dots = [
+        tuple(names[int(y)] for y in line.get_ydata())
+        for line in ax.lines[1:]
+        if line.get_marker() == "o"
+    ]
+    assert dots == [group for group in found.groups if len(group) > 1]

@@ -25,6 +25,15 @@ def test_all_kinds_survive_json() -> None:
     assert EXTRACTED.digest != IMPORTED.digest
 
 
+def test_what_weights_were_learned_from_is_no_part_of_the_identity() -> None:
+    told = dataclasses.replace(
+        EXTRACTED, backbone=dataclasses.replace(BACKBONE, pretrained_on=("imagenet",))
+    )
+    assert told.digest == EXTRACTED.digest
+    assert FeatureSpec.from_json(told.to_json()) == told
+    assert "pretrained_on" not in EXTRACTED.to_json()["backbone"]
+
+
 def test_only_tokens_are_counted() -> None:
     assert TOKENS.to_json()["backbone"]["n_tokens"] == 256
     assert "n_tokens" not in EXTRACTED.to_json()["backbone"]

@@ -5,6 +5,8 @@ No probe is fitted to labels; `classifier_two_sample` fits one to tell two sampl
 
 from __future__ import annotations
 
+from featstore.analysis.aligned_runs import AlignedRuns, align
+from featstore.analysis.all_pairs import AllPairs, all_pairs
 from featstore.analysis.calibration import calibration, classwise_ece
 from featstore.analysis.cca import pwcca, svcca
 from featstore.analysis.changed_classes import changed_classes
@@ -15,11 +17,13 @@ from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confident_joint import ConfidentJoint
 from featstore.analysis.confusion import confusion
 from featstore.analysis.corruption_drop import CorruptionDrop, corruption_drop
+from featstore.analysis.critical_difference import CriticalDifference, critical_difference
 from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.difficulty import Difficulty, difficulty
 from featstore.analysis.doubling import doubling
 from featstore.analysis.duplicate_threshold import suggested_threshold
 from featstore.analysis.frechet import frechet_distance, random_frechet
+from featstore.analysis.friedman import Friedman, friedman
 from featstore.analysis.gains import Gains, gains
 from featstore.analysis.granularity import granularity
 from featstore.analysis.granularity_gap import GranularityGap, granularity_gap
@@ -35,6 +39,7 @@ from featstore.analysis.mutual_neighbours import mutual_knn
 from featstore.analysis.near_duplicates import NearDuplicates, near_duplicates
 from featstore.analysis.per_class import per_class
 from featstore.analysis.reliability import reliability
+from featstore.analysis.seeds_and_draws import SeedsAndDraws, seeds_and_draws
 from featstore.analysis.severity import severity
 from featstore.analysis.shift import shift
 from featstore.analysis.similarity import SimilaritySettings, similarity
@@ -44,19 +49,26 @@ from featstore.analysis.two_sample import TwoSample, classifier_two_sample
 
 __all__ = [
     "MMD",
+    "AlignedRuns",
+    "AllPairs",
     "Comparison",
     "ConfidentJoint",
     "CorruptionDrop",
+    "CriticalDifference",
     "Crossing",
     "Difficulty",
+    "Friedman",
     "Gains",
     "GranularityGap",
     "LabelNoise",
     "LabelShift",
     "LabelsNeeded",
     "NearDuplicates",
+    "SeedsAndDraws",
     "SimilaritySettings",
     "TwoSample",
+    "align",
+    "all_pairs",
     "calibration",
     "changed_classes",
     "class_averages",
@@ -66,11 +78,13 @@ __all__ = [
     "compare",
     "confusion",
     "corruption_drop",
+    "critical_difference",
     "crossing",
     "difficulty",
     "doubling",
     "fit_temperature",
     "frechet_distance",
+    "friedman",
     "gains",
     "granularity",
     "granularity_gap",
@@ -90,6 +104,7 @@ __all__ = [
     "pwcca",
     "random_frechet",
     "reliability",
+    "seeds_and_draws",
     "severity",
     "shift",
     "similarity",

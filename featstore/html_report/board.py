@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from featstore.html_report.label import labels
 from featstore.html_report.numbers import plural
 from featstore.predictions import Predictions
 from featstore.run import ProbeRun
-from featstore.strings import pack
 
 METRICS = {
     "top1": "top-1",
@@ -150,7 +148,7 @@ def boards(
     """
     groups: dict[tuple[str, str], list[ProbeRun]] = defaultdict(list)
     for run in runs:
-        groups[run.config.target, _rows(run.predictions)].append(run)
+        groups[run.config.target, run.predictions.rows_digest].append(run)
     order = {name: i for i, name in enumerate(targets)}
     ranked = sorted(
         groups.values(),
@@ -208,12 +206,6 @@ def _honest(entries: Sequence[Entry]) -> list[Entry]:
 def _value(entry: Entry, metric: str) -> float:
     value = entry.run.metric(metric)
     return -np.inf if np.isnan(value) else value
-
-
-def _rows(predictions: Predictions) -> str:
-    """Digest of the set of test rows."""
-    ids, offsets = pack(np.sort(predictions.ids))
-    return hashlib.sha256(ids.tobytes() + offsets.tobytes()).hexdigest()
 
 
 def _warnings(run: ProbeRun, digests: Mapping[str, str]) -> tuple[str, ...]:

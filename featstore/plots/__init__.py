@@ -9,6 +9,8 @@ from __future__ import annotations
 from featstore.plots.class_averages import class_averages
 from featstore.plots.confusion import confusion
 from featstore.plots.corruption_drop import corruption_drop
+from featstore.plots.critical_difference import critical_difference, pairwise_groups
+from featstore.plots.cross_domain import cross_domain
 from featstore.plots.difficulty import difficulty
 from featstore.plots.duplicates import duplicates
 from featstore.plots.few_shot import few_shot
@@ -31,6 +33,8 @@ __all__ = [
     "class_averages",
     "confusion",
     "corruption_drop",
+    "critical_difference",
+    "cross_domain",
     "difficulty",
     "duplicates",
     "few_shot",
@@ -41,6 +45,7 @@ __all__ = [
     "kin_confusion",
     "label_noise",
     "leaderboard",
+    "pairwise_groups",
     "per_class",
     "quantity",
     "reliability",

@@ -96,6 +96,7 @@ def _feature(store: PlainStore, name: str) -> Iterator[tuple[str, object, object
     yield f"{folder} digest", attributes["digest"], sha256(canonical(rest))
     spec = copy.deepcopy(attributes["spec"])
     del spec["backbone"]["source"], spec["backbone"]["weights"]
+    spec["backbone"].pop("pretrained_on", None)
     yield f"{folder} spec_digest", attributes["spec_digest"], sha256(compact(spec))
     samples = store.document("samples/zarr.json")["attributes"]
     yield f"{folder} samples", attributes["spec"]["samples_digest"], samples["digest"]
