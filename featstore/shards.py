@@ -7,9 +7,12 @@ followed by the shard index.  Every Zarr v3 reader reads this; we read it by map
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import crc32c
@@ -142,15 +145,15 @@ class ShardLayout:
         chunk_bytes = self.chunk_rows * self.row_bytes
         for piece in pieces:
             data = piece.reshape(-1).view(np.uint8).data
-            n_full, rest = divmod(data.nbytes, chunk_bytes)
-            checksums += [
-                crc32c.crc32c(data[i * chunk_bytes : (i + 1) * chunk_bytes]) for i in range(n_full)
-            ]
-            yield data
-            if rest:
+            # Whoever takes the piece writes it meanwhile; both let go of the interpreter.
+            found = _thread(os.getpid()).submit(_checksums, data, chunk_bytes)
+            try:
+                yield data
+            finally:
+                checksums += found.result()
+            if rest := data.nbytes % chunk_bytes:
                 padding = bytes(chunk_bytes - rest)
-                last = crc32c.crc32c(data[n_full * chunk_bytes :])
-                checksums.append(crc32c.crc32c(padding, last))
+                checksums[-1] = crc32c.crc32c(padding, checksums[-1])
                 yield padding
         yield self._index(shard)
 
@@ -214,6 +217,17 @@ class ShardLayout:
         if any(metadata.get(key) != same[key] for key in ("shape", "codecs", "chunk_key_encoding")):
             return None
         return layout
+
+
+def _checksums(data: memoryview, size: int) -> list[int]:
+    """Return the crc32c of each `size` bytes, and of what is left."""
+    return [crc32c.crc32c(data[start : start + size]) for start in range(0, data.nbytes, size)]
+
+
+@cache
+def _thread(process: int) -> ThreadPoolExecutor:
+    """Return this process's thread for checksums; that of the parent does not outlive a fork."""
+    return ThreadPoolExecutor(1, thread_name_prefix="featstore-checksum")
 
 
 def shard_name(shard: int) -> str:
