@@ -69,6 +69,22 @@ from featstore.cli.output import echo_json, echo_note, echo_table, json_option
     help="Stop at an unreadable image, or record and exclude its row.",
 )
 @click.option(
+    "--decode-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="An image that takes longer to read and decode counts as unreadable.",
+)
+@click.option(
+    "--rank",
+    default="auto",
+    show_default=True,
+    metavar="INDEX/COUNT",
+    help="Compute every COUNT-th part alone; auto asks RANK and WORLD_SIZE, or a Slurm array. "
+    "0/1 computes everything.",
+)
+@click.option(
     "--target",
     "targets",
     multiple=True,
@@ -114,7 +130,12 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
     featstore extract birds/ -b torchvision/resnet50 --corrupt clean --corrupt paper -o birds.zarr
     """
     from featstore.extraction import extract
+    from featstore.rank import Rank
 
+    given = options["rank"]
+    rank = Rank.from_environment() if given == "auto" else Rank.parse(given)
+    if rank is not None and given == "auto":
+        echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
     result = extract(
         _dataset(images, options),
         backbones,
@@ -127,6 +148,8 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
         batch_size=options["batch_size"],
         workers=options["workers"],
         on_error=options["on_error"],
+        decode_timeout=options["decode_timeout"],
+        rank=rank,
     )
     rate = result.images / result.seconds if result.images else 0.0
     if options["as_json"]:
@@ -139,16 +162,19 @@ def command(images: Path, backbones: tuple[str, ...], out: str, **options: Any) 
             "seconds": round(result.seconds, 3),
             "images_per_second": round(rate, 2),
             "excluded": result.excluded,
+            "unfinished": result.unfinished,
         }
         echo_json(document)
         return
     from featstore.cli.ls import features_frame
 
     echo_table(features_frame(result.store), title=f"{out}: {result.store.n_samples} samples")
-    if result.computed:
+    if result.images:
         click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")
-    else:
+    elif not result.unfinished:
         click.echo("nothing to do: every feature is complete and made in this way")
+    for name, shards in result.unfinished.items():
+        echo_note(f"{name}: {shards} shards are left to other ranks; the last one completes it")
     if "split" in result.store.attributes["source"]:
         echo_note(f"test split: {result.store.attributes['source']['split']}")
     if result.excluded:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +18,13 @@ from featstore.datasets import ImageFolder, ImageTable
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
 from featstore.feature_task import FeatureTask
-from featstore.feed import PixelFeed
+from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
 from featstore.history import record
 from featstore.location import open_folder
 from featstore.preparation import Preparation
 from featstore.presence import check_shards
 from featstore.progress import progress_bar
+from featstore.rank import Rank
 from featstore.registry import backbones as backbone_loader
 from featstore.sharing import SharedWork
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
@@ -46,6 +47,9 @@ class Extraction:
         Wall time of decoding, encoding and writing.
     excluded
         Rows without a readable image, with the reason.
+    unfinished
+        Shards that other ranks have not committed yet, by feature; whoever commits the last one
+        makes the feature readable.
     """
 
     store: FeatureStore
@@ -54,6 +58,7 @@ class Extraction:
     images: int
     seconds: float
     excluded: Mapping[int, str]
+    unfinished: Mapping[str, int] = field(default_factory=dict)
 
 
 def extract(
@@ -69,6 +74,8 @@ def extract(
     batch_size: int = 128,
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    decode_timeout: float = DECODE_TIMEOUT_S,
+    rank: Rank | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Turn images into embeddings, once.
@@ -104,6 +111,10 @@ def extract(
         Decoding threads; the number of cores by default.
     on_error
         What to do about an unreadable image: stop, or record and exclude the row.
+    decode_timeout
+        Seconds after which an image that is still being decoded counts as unreadable.
+    rank
+        Compute this process's part alone, and leave the others to processes of other ranks.
     progress
         Show a progress bar; None shows it on a terminal.
 
@@ -159,9 +170,11 @@ def extract(
         batch_size=batch_size,
         workers=workers,
         on_error=on_error,
+        decode_timeout=decode_timeout,
+        rank=rank,
         progress=progress,
     )
-    for name in encoders:
+    for name in encoders.keys() - extraction.unfinished.keys():
         store.feature(name).remember(requests[name])
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
     return Extraction(
@@ -171,6 +184,7 @@ def extract(
         images=extraction.images,
         seconds=extraction.seconds,
         excluded=excluded,
+        unfinished=extraction.unfinished,
     )
 
 
@@ -254,6 +268,8 @@ def extract_features(
     batch_size: int = 128,
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    decode_timeout: float = DECODE_TIMEOUT_S,
+    rank: Rank | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract` for the arguments.
@@ -283,18 +299,24 @@ def extract_features(
         for name, encoder in encoders.items()
     }
     tasks = {
-        name: FeatureTask(encoders[name], writer, preparations[name])
+        name: FeatureTask(
+            encoders[name],
+            writer,
+            preparations[name],
+            ids=dataset.samples.ids,
+            batch_size=batch_size,
+        )
         for name, writer in writers.items()
         if not writer.sealed
     }
-    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size)
+    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size, rank=rank)
     prepared = [task.preparation for task in tasks.values()]
     started, images = time.perf_counter(), 0
     excluded: dict[int, str] = {}
     with (
         closing(work),
         progress_bar("extract", work.left, unit="images", shown=progress) as advance,
-        PixelFeed(dataset, prepared, workers=workers) as feed,
+        PixelFeed(dataset, prepared, workers=workers, timeout_s=decode_timeout) as feed,
     ):
         while work.left:
             before, images_before = work.left, images
@@ -309,8 +331,8 @@ def extract_features(
             advance(max(before - work.left - (images - images_before), 0))  # done by others
             if images == images_before:
                 work.wait()
-        for task in tasks.values():
-            task.writer.seal()
+        missing = {name: task.finish(alone=rank is None) for name, task in tasks.items()}
+    unfinished = {name: shards for name, shards in missing.items() if shards}
     seconds = time.perf_counter() - started
     if tasks:
         record(
@@ -322,11 +344,12 @@ def extract_features(
         )
     return Extraction(
         store=store,
-        computed=tuple(tasks),
+        computed=tuple(name for name in tasks if name not in unfinished),
         unchanged=tuple(name for name in writers if name not in tasks),
         images=images,
         seconds=seconds,
         excluded=excluded,
+        unfinished=unfinished,
     )
 
 

@@ -324,18 +324,35 @@ class FeatureWriter:
         CorruptStoreError
             If a committed shard's file is not there, or of another size.
         """
-        self.flush()
-        commits = {} if self.sealed else self.log.recover()
-        # Asked after the markers were read: another writer's seal removes them.
-        if self.sealed or not self._is_open():
-            self.sealed = True
-            return
-        missing = self.layout.n_shards - len(commits)
+        missing = self.seal_if_whole()
         if missing:
             raise InvalidInputError(
                 f"feature {self.folder.name!r} cannot be sealed: {missing} of "
                 f"{self.layout.n_shards} shards are missing; run the extraction again"
             )
+
+    def seal_if_whole(self) -> int:
+        """Make the feature readable if no shard is missing.
+
+        Returns
+        -------
+        missing
+            Shards that are not committed; 0 once the feature is readable.
+
+        Raises
+        ------
+        CorruptStoreError
+            If a committed shard's file is not there, or of another size.
+        """
+        self.flush()
+        commits = {} if self.sealed else self.log.recover()
+        # Asked after the markers were read: another writer's seal removes them.
+        if self.sealed or not self._is_open():
+            self.sealed = True
+            return 0
+        missing = self.layout.n_shards - len(commits)
+        if missing:
+            return missing
         try:
             check_shards(self.folder, self.layout)
         except CorruptStoreError:
@@ -348,6 +365,7 @@ class FeatureWriter:
         self.folder.write("zarr.json", [self._metadata(self.folder.name, manifest=manifest)])
         self.sealed = True
         self.log.clear()
+        return 0
 
     def _metadata(self, name: str, *, manifest: bytes | None = None) -> bytes:
         return encode_metadata(name, self.spec, self.layout, manifest=manifest)
