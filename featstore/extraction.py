@@ -7,25 +7,25 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from featstore.commits import encode_json
-from featstore.corruptions import Corruption, corruption_to_json, parse_corruptions
+from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
 from featstore.datasets import ImageFolder, ImageTable
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
+from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
 from featstore.feature_task import FeatureTask
 from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
+from featstore.fingerprint import Fingerprint, changed_since, fingerprint_of, marked
 from featstore.history import record
 from featstore.location import open_folder
 from featstore.preparation import Preparation
 from featstore.presence import check_shards
 from featstore.progress import progress_bar
 from featstore.rank import Rank
-from featstore.registry import backbones as backbone_loader
 from featstore.sharing import SharedWork
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
 from featstore.store import FeatureStore
@@ -76,6 +76,7 @@ def extract(
     on_error: Literal["raise", "skip"] = "raise",
     decode_timeout: float = DECODE_TIMEOUT_S,
     rank: Rank | None = None,
+    fingerprint: Fingerprint = "time",
     progress: bool | None = None,
 ) -> Extraction:
     """Turn images into embeddings, once.
@@ -115,6 +116,10 @@ def extract(
         Seconds after which an image that is still being decoded counts as unreadable.
     rank
         Compute this process's part alone, and leave the others to processes of other ranks.
+    fingerprint
+        How the images of an existing store are recognised: by ``"time"`` (sizes, and no file
+        changed after the newest of them), by ``"size"`` alone, or, in a store that was begun so,
+        by their ``"content"``.
     progress
         Show a progress bar; None shows it on a terminal.
 
@@ -129,43 +134,19 @@ def extract(
     StorageError
         If the disk refuses; what was committed is kept.
     """
-    if isinstance(backbones, str):
-        backbones = [backbones]
     dataset = open_dataset(images)
-    store = _open_or_create(out, dataset)
-    loader = backbone_loader()
-    requests: dict[str, dict[str, Any]] = {}
-    corruptions: dict[str, Corruption | None] = {}
-    for source, corruption in product(backbones, _corruptions(corrupt)):
-        name = corrupted_name(loader.feature_name(source), corruption)
-        if name in requests:
-            raise InvalidInputError(
-                f"two backbones would be stored as {name!r}; name one: --backbone NAME={source}"
-            )
-        requests[name] = {
-            "source": source,
-            "transform": transform,
-            "dtype": dtype,
-            "numerics": numerics,
-            "mark": loader.mark(source),
-            # Requests of clean features stay what they were.
-            **({} if corruption is None else {"corruption": corruption_to_json(corruption)}),
-        }
-        corruptions[name] = corruption
-    unchanged = tuple(name for name, request in requests.items() if _is_done(store, name, request))
-    needed = {
-        name: request["source"] for name, request in requests.items() if name not in unchanged
-    }
-    loaded = {
-        source: loader.load_encoder(source, device=device, numerics=numerics, transform=transform)
-        for source in dict.fromkeys(needed.values())
-    }
-    encoders = {name: loaded[source] for name, source in needed.items()}
+    store = _open_or_create(out, dataset, fingerprint)
+    requests = feature_requests(
+        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics
+    )
+    unchanged = tuple(name for name, request in requests.items() if is_done(store, name, request))
+    needed = [name for name in requests if name not in unchanged]
+    encoders = load_encoders(requests, needed, device=device)
     extraction = extract_features(
         dataset,
         encoders,
         store,
-        corruptions=corruptions,
+        corruptions={name: requests[name].corruption for name in encoders},
         dtype=dtype,
         batch_size=batch_size,
         workers=workers,
@@ -175,7 +156,7 @@ def extract(
         progress=progress,
     )
     for name in encoders.keys() - extraction.unfinished.keys():
-        store.feature(name).remember(requests[name])
+        store.feature(name).remember(requests[name].fields)
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
     return Extraction(
         store=store,
@@ -188,31 +169,6 @@ def extract(
     )
 
 
-def corrupted_name(feature: str, corruption: Corruption | None) -> str:
-    """Return the name of a backbone's feature of corrupted images.
-
-    Examples
-    --------
-    >>> from featstore.corruptions import Jpeg
-    >>> corrupted_name("resnet50", Jpeg(10)), corrupted_name("resnet50", None)
-    ('resnet50-jpeg10', 'resnet50')
-    """
-    return feature if corruption is None else f"{feature}-{corruption.label}"
-
-
-def _corruptions(
-    given: str | Corruption | Sequence[str | Corruption],
-) -> list[Corruption | None]:
-    """Read what was given; nothing means clean images."""
-    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    found = [
-        corruption
-        for one in listed
-        for corruption in (parse_corruptions([one]) if isinstance(one, str) else [one])
-    ]
-    return list(dict.fromkeys(found)) or [None]
-
-
 def open_dataset(images: str | Path | Dataset) -> Dataset:
     """Return the data set behind a folder or a table; a `Dataset` is returned as it is."""
     if not isinstance(images, str | Path):
@@ -222,27 +178,70 @@ def open_dataset(images: str | Path | Dataset) -> Dataset:
     return ImageFolder.scan(images)
 
 
-def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
+def _open_or_create(
+    location: str | Path, dataset: Dataset, fingerprint: Fingerprint
+) -> FeatureStore:
     folder = open_folder(location)
     if folder.size("zarr.json") is None and folder.is_free():
+        images = marked(dataset, fingerprint)
         # Another process may do the same at this moment; then both go on with one store.
         with suppress(NotAStoreError):
-            return FeatureStore.create(location, dataset.samples, source=dataset.source)
+            return FeatureStore.create(location, images.samples, source=images.source)
     store = FeatureStore.open(location)
-    differences = store.samples.differences(dataset.samples)
-    if differences and store.is_empty:
+    try:
+        check_images(store, dataset, fingerprint)
+    except InvalidInputError:
+        if not store.is_empty:
+            raise
         # An attempt that failed before it computed anything pins nobody to its samples.
         store.folder.remove()
-        return FeatureStore.create(location, dataset.samples, source=dataset.source)
-    if differences:
-        raise InvalidInputError(
-            f"{location} was extracted from other samples: {'; '.join(differences)}. Extract into "
-            "a new store, or restore the images and labels."
-        )
+        images = marked(dataset, fingerprint)
+        return FeatureStore.create(location, images.samples, source=images.source)
     return store
 
 
-def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool:
+def check_images(store: FeatureStore, dataset: Dataset, fingerprint: Fingerprint) -> None:
+    """Refuse images that are not those the store was extracted from.
+
+    Parameters
+    ----------
+    store
+        Whose samples, and way to mark them, count.
+    dataset
+        The images as they are now.
+    fingerprint
+        ``"size"`` passes over times that have changed.
+
+    Raises
+    ------
+    InvalidInputError
+        If ids, content, labels or splits differ.
+    """
+    way = fingerprint_of(store.attributes["source"])
+    if fingerprint == "content" and way != "content":
+        raise InvalidInputError(
+            f"{store.location} was extracted without --hash and knows the sizes of its images, not "
+            "their content; extract into a new store"
+        )
+    now = marked(dataset, "content") if way == "content" else dataset
+    differences = store.samples.differences(now.samples)
+    if differences:
+        raise InvalidInputError(
+            f"{store.location} was extracted from other samples: {'; '.join(differences)}. Extract "
+            "into a new store, or restore the images and labels."
+        )
+    if way == "time" and fingerprint == "time":
+        changed = changed_since(dataset, store.attributes["source"])
+        if changed:
+            raise InvalidInputError(
+                f"{len(changed)} of {len(store.samples)} images were changed after "
+                f"{store.location} was begun, e.g. {changed[0]}, though their sizes are the same. "
+                "Extract into a new store; or, if these are copies of the same images, go on with "
+                "--ignore-times"
+            )
+
+
+def is_done(store: FeatureStore, name: str, request: FeatureRequest) -> bool:
     """Whether the sealed feature came from exactly this request.
 
     Sparing the check the loading of weights makes a repeated command instant; the request
@@ -252,7 +251,7 @@ def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool
     if name not in store.features:
         return False
     info = store.feature(name)
-    if not info.sealed or info.request != json.loads(encode_json(request)):
+    if not info.sealed or info.request != json.loads(encode_json(request.fields)):
         return False
     check_shards(info.folder, info.layout)
     return True

@@ -97,7 +97,7 @@ class FeatureTask:
             self._block = np.empty((self.shard_rows, self.writer.layout.dim), np.float32)
         start = batch.rows.start - rows.start
         pixels = batch.pixels[self.preparation]
-        features = self._batch.run(partial(self._encode, pixels))
+        features = self._batch.run(partial(encode_in_pieces, self.encoder, pixels))
         self._check(features, batch)
         self._block[start : start + len(pixels)] = features
         self._excluded.update(batch.unreadable)
@@ -132,11 +132,6 @@ class FeatureTask:
             return 0
         return self.writer.seal_if_whole()
 
-    def _encode(self, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-        """Encode `size` images at a time."""
-        parts = [self.encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
     def _check(self, features: NDArray[np.float32], batch: PixelBatch) -> None:
         """Refuse what cannot be stored as soon as it is there, and say whose it is."""
         dtype = self.writer.layout.dtype
@@ -159,3 +154,9 @@ class FeatureTask:
             f"feature {name!r}: the backbone returned NaN or Inf for {whose}; try --numerics fp32, "
             "or look at these images"
         )
+
+
+def encode_in_pieces(encoder: Encoder, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Encode `size` images at a time; see `featstore.encoder.Encoder.encode`."""
+    parts = [encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -221,7 +221,7 @@ class Samples:
             return ["the same ids in another order"]
         if self.digest != other.digest and self.marks is not None and other.marks is not None:
             changed = self.ids[self.marks != other.marks]
-            found.append(f"{len(changed)} of another file size (e.g. {changed[0]})")
+            found.append(f"{len(changed)} of another file size or content (e.g. {changed[0]})")
         moved = int((self.splits != other.splits).sum())
         if moved:
             found.append(f"{moved} in another split")

@@ -85,7 +85,7 @@ class FeatureWriter:
                     break
                 # An attempt that computed nothing pins nobody to its spec, once it is over.
                 if not self.folder.remove(unless=partial(_has_rows, self.folder, stored)):
-                    raise SpecMismatchError(_mismatch(folder.name, stored, self.spec))
+                    raise SpecMismatchError(describe_mismatch(folder.name, stored, self.spec))
             except FileNotFoundError:
                 continue  # removed by another process just now
         # Shards written by another version may be of another size; go on with that.
@@ -391,7 +391,8 @@ def _has_rows(folder: Folder, spec: FeatureSpec) -> bool:
     return bool(attributes["sealed"] or CommitLog(folder, spec.digest).read())
 
 
-def _mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
+def describe_mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
+    """Say how a stored feature differs from the one that is asked for under its name."""
     lines = "\n  ".join(stored.differences(asked))
     return (
         f"feature {name!r} exists and was made in another way (stored | asked for):\n  {lines}\n"

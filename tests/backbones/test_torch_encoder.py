@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -241,12 +242,12 @@ def test_cuda_agrees_with_the_cpu(source: str, pixels: NDArray[np.uint8]) -> Non
     assert torch.backends.cudnn.allow_tf32
 
 
-def test_memory_that_does_not_suffice_makes_smaller_micro_batches(pixels: NDArray[np.uint8]) -> None:
+def test_where_memory_does_not_suffice_micro_batches_shrink(pixels: NDArray[np.uint8]) -> None:
     encoder = load_encoder("random/resnet18?size=64", device="cpu", micro_batch=8)
     smaller = load_encoder("random/resnet18?size=64", device="cpu", micro_batch=2)
     sizes = []
 
-    def tight(images: torch.Tensor) -> torch.Tensor:
+    def tight(images: torch.Tensor) -> Any:
         sizes.append(len(images))
         if len(images) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
