@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
+from featstore.micro_batch import MicroBatch
 
 
 def check_pixels(pixels: NDArray[np.uint8], *, size: int) -> None:
@@ -30,7 +31,7 @@ def in_micro_batches(
     compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     pixels: NDArray[np.uint8],
     *,
-    size: int,
+    micro_batch: MicroBatch,
     dim: int,
     threads: int,
 ) -> NDArray[np.float32]:
@@ -43,11 +44,11 @@ def in_micro_batches(
     Parameters
     ----------
     compute
-        From `size` images to features, shape (size, dim); called from several threads.
+        From images to features, shape (size, dim); called from several threads.
     pixels
         Images, shape (n, ...).
-    size
-        Images per part.
+    micro_batch
+        Images per part; fewer where memory does not suffice.
     dim
         Length of a feature.
     threads
@@ -58,12 +59,30 @@ def in_micro_batches(
     features
         Shape (n, dim).
 
+    Raises
+    ------
+    OutOfMemoryError
+        If memory does not suffice for the smallest part.
+
     Examples
     --------
-    >>> images = np.arange(3, dtype=np.uint8)[:, None]
-    >>> in_micro_batches(lambda part: part / 2, images, size=2, dim=1, threads=1).ravel()
+    >>> images, two = np.arange(3, dtype=np.uint8)[:, None], MicroBatch(2)
+    >>> in_micro_batches(lambda part: part / 2, images, micro_batch=two, dim=1, threads=1).ravel()
     array([0. , 0.5, 1. ], dtype=float32)
     """
+    return micro_batch.run(
+        lambda size: _in_parts(compute, pixels, size=size, dim=dim, threads=threads)
+    )
+
+
+def _in_parts(
+    compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    pixels: NDArray[np.uint8],
+    *,
+    size: int,
+    dim: int,
+    threads: int,
+) -> NDArray[np.float32]:
     features = np.empty((len(pixels), dim), np.float32)
 
     def part(start: int) -> None:

@@ -26,6 +26,7 @@ from featstore.backbones.pooling import (
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError
+from featstore.micro_batch import MicroBatch
 from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
 
@@ -45,7 +46,7 @@ class OnnxEncoder:
     spec: BackboneSpec
     transform: Transform
     engine: str
-    micro_batch: int
+    micro_batch: MicroBatch
     threads: int
     pooling: Pooling
     prefix_tokens: int
@@ -58,7 +59,7 @@ class OnnxEncoder:
         return in_micro_batches(
             self._compute,
             pixels,
-            size=self.micro_batch,
+            micro_batch=self.micro_batch,
             dim=self.spec.dim,
             threads=self.threads,
         )
@@ -164,7 +165,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
         ),
         transform=transform,
         engine=f"onnxruntime {onnxruntime.__version__} {provider}",
-        micro_batch=micro_batch,
+        micro_batch=MicroBatch(micro_batch, least=batch or 1),
         threads=settings.threads_on(provider),
         pooling=pooling,
         prefix_tokens=prefix_tokens,

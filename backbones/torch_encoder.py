@@ -26,6 +26,7 @@ from featstore.backbones.pooling import (
 from featstore.backbones.settings import Settings
 from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError
+from featstore.micro_batch import MicroBatch
 from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
 
@@ -44,7 +45,8 @@ class TorchEncoder:
     """A network on a device; see `featstore.encoder.Encoder`.
 
     Images are computed in micro-batches of one fixed size, the last one filled up with black, so
-    that the features of an image do not depend on how many others came with it.  Threads may
+    that the features of an image do not depend on how many others came with it; where memory does
+    not suffice, in smaller ones (`featstore.micro_batch`).  Threads may
     share encoders; their calls take turns, because torch's precision is a global of the process.
     """
 
@@ -54,7 +56,7 @@ class TorchEncoder:
     engine: str
     device: torch.device
     threads: int
-    micro_batch: int
+    micro_batch: MicroBatch
     poolings: tuple[Pooling, ...]
     prefix_tokens: int
     forward: Forwards
@@ -66,7 +68,7 @@ class TorchEncoder:
             return in_micro_batches(
                 self._compute,
                 pixels,
-                size=self.micro_batch,
+                micro_batch=self.micro_batch,
                 dim=self.spec.dim,
                 threads=self.threads,
             )
@@ -173,7 +175,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         engine=f"torch {torch.__version__} {_device_label(device)}",
         device=device,
         threads=settings.threads_on(device.type),
-        micro_batch=settings.micro_batch or _MICRO_BATCH.get(device.type, 32),
+        micro_batch=MicroBatch(settings.micro_batch or _MICRO_BATCH.get(device.type, 32)),
         poolings=poolings,
         prefix_tokens=prefix_tokens,
         forward=forward,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,38 @@ _OF_FOLDERS_AND_TABLES = (
     help="Data sets that the weights were learned from, for `featstore cross-domain`; repeat it.",
 )
 @click.option(
+    "--decode-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="An image that takes longer to read and decode counts as unreadable.",
+)
+@click.option(
+    "--rank",
+    default="auto",
+    show_default=True,
+    metavar="INDEX/COUNT",
+    help="Compute every COUNT-th part alone; auto asks RANK and WORLD_SIZE, or a Slurm array. "
+    "0/1 computes everything.",
+)
+@click.option(
+    "--hash",
+    "hash_content",
+    is_flag=True,
+    help="Remember a hash of every image in the new store, not just its size and time.",
+)
+@click.option(
+    "--ignore-times",
+    is_flag=True,
+    help="Go on though images were changed since, if their sizes are the same (copies).",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say how many rows, bytes and seconds it would be, by a trial of 10 s; write nothing.",
+)
+@click.option(
     "--target",
     "targets",
     multiple=True,
@@ -152,20 +185,42 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     featstore extract 'inat21:inat?ranks=genus' -b torchvision/resnet50 -o inat.zarr
     """
     from featstore.extraction import extract
+    from featstore.rank import Rank
 
+    if options["hash_content"] and options["ignore_times"]:
+        raise click.UsageError("--hash asks no times; leave --ignore-times away")
+    given = options["rank"]
+    rank = Rank.from_environment() if given == "auto" else Rank.parse(given)
+    if rank is not None and given == "auto":
+        echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
+    dataset = _dataset(images, options)
+    shared: dict[str, Any] = {
+        name: options[name]
+        for name in (
+            "corrupt",
+            "transform",
+            "dtype",
+            "numerics",
+            "device",
+            "batch_size",
+            "workers",
+            "decode_timeout",
+        )
+    }
+    shared["fingerprint"] = (
+        "content" if options["hash_content"] else "size" if options["ignore_times"] else "time"
+    )
+    if options["dry_run"]:
+        _rehearse(dataset, backbones, out, shared, as_json=options["as_json"])
+        return
     result = extract(
-        _dataset(images, options),
+        dataset,
         backbones,
         out,
-        corrupt=options["corrupt"],
-        transform=options["transform"],
-        dtype=options["dtype"],
-        numerics=options["numerics"],
-        device=options["device"],
-        batch_size=options["batch_size"],
-        workers=options["workers"],
         on_error=options["on_error"],
         pretrained_on=_origins(options["pretrained_on"], backbones),
+        rank=rank,
+        **shared,
     )
     rate = result.images / result.seconds if result.images else 0.0
     if options["as_json"]:
@@ -178,16 +233,19 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
             "seconds": round(result.seconds, 3),
             "images_per_second": round(rate, 2),
             "excluded": result.excluded,
+            "unfinished": result.unfinished,
         }
         echo_json(document)
         return
     from featstore.cli.ls import features_frame
 
     echo_table(features_frame(result.store), title=f"{out}: {result.store.n_samples} samples")
-    if result.computed:
+    if result.images:
         click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")
-    else:
+    elif not result.unfinished:
         click.echo("nothing to do: every feature is complete and made in this way")
+    for name, shards in result.unfinished.items():
+        echo_note(f"{name}: shards left to other ranks: {shards}; the last one completes it")
     if "split" in result.store.attributes["source"]:
         echo_note(f"test split: {result.store.attributes['source']['split']}")
     if result.excluded:
@@ -206,6 +264,41 @@ def _origins(texts: tuple[str, ...], backbones: tuple[str, ...]) -> dict[str, li
     common = [word for text in unnamed for word in named_words(f"all={text}")[1]]
     origins = dict.fromkeys(names, common) if common else {}
     return origins | dict(named_words(text) for text in texts if "=" in text)
+
+
+def _rehearse(
+    dataset: Any, backbones: tuple[str, ...], out: str, shared: dict[str, Any], *, as_json: bool
+) -> None:
+    from featstore.rehearsal import rehearse
+
+    plan = rehearse(dataset, backbones, out, **shared)
+    if as_json:
+        document = {
+            "store": out,
+            "rows": plan.rows,
+            "features": plan.features.to_dict("records"),
+            "images": plan.images,
+            "nbytes": plan.nbytes,
+            "images_per_second": plan.images_per_second,
+            "seconds": plan.seconds,
+            "trial_images": plan.trial_images,
+            "unreadable": plan.unreadable,
+        }
+        echo_json(document)
+        return
+    echo_table(plan.features, title=f"{out}: {plan.rows} samples")
+    if plan.images:
+        click.echo(
+            f"{plan.images} images to decode, {plan.nbytes / 1e6:.1f} MB to write, about "
+            f"{timedelta(seconds=round(plan.seconds))} at {plan.images_per_second:.1f} images/s "
+            f"(trial of {plan.trial_images} images)"
+        )
+    else:
+        click.echo("nothing to do: every feature is complete and made in this way")
+    if plan.unreadable:
+        first = next(iter(plan.unreadable.values()))
+        echo_note(f"{len(plan.unreadable)} images of the trial are unreadable, e.g. {first}")
+    echo_note("dry run: nothing was written")
 
 
 def _dataset(images: str, options: dict[str, Any]) -> Any:

@@ -50,6 +50,10 @@ class MemoryCeilingError(FeatstoreError, MemoryError):
     """The values asked for are larger than the ceiling that was set."""
 
 
+class OutOfMemoryError(FeatstoreError, MemoryError):
+    """The memory of the device does not suffice, even for the smallest batch."""
+
+
 class SharedGroupsWarning(UserWarning):
     """Rows of one group are on both sides of a division."""
 

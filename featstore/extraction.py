@@ -7,25 +7,26 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from featstore.commits import encode_json
-from featstore.corruptions import Corruption, corruption_to_json, parse_corruptions
+from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
+from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
 from featstore.feature_task import FeatureTask
-from featstore.feed import PixelFeed
+from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
+from featstore.fingerprint import Fingerprint, changed_since, fingerprint_of, marked
 from featstore.history import record
 from featstore.location import open_folder
 from featstore.preparation import Preparation
 from featstore.presence import check_shards
 from featstore.progress import progress_bar
-from featstore.registry import backbones as backbone_loader
+from featstore.rank import Rank
 from featstore.sharing import SharedWork
 from featstore.spec import FeatureSpec, Numerics, StoredDtype
 from featstore.store import FeatureStore
@@ -47,6 +48,9 @@ class Extraction:
         Wall time of decoding, encoding and writing.
     excluded
         Rows without a readable image, with the reason.
+    unfinished
+        Shards that other ranks have not committed yet, by feature; whoever commits the last one
+        makes the feature readable.
     """
 
     store: FeatureStore
@@ -55,6 +59,7 @@ class Extraction:
     images: int
     seconds: float
     excluded: Mapping[int, str]
+    unfinished: Mapping[str, int] = field(default_factory=dict)
 
 
 def extract(
@@ -71,6 +76,9 @@ def extract(
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     pretrained_on: Mapping[str, Sequence[str]] | None = None,
+    decode_timeout: float = DECODE_TIMEOUT_S,
+    rank: Rank | None = None,
+    fingerprint: Fingerprint = "time",
     progress: bool | None = None,
 ) -> Extraction:
     """Turn images into embeddings, once.
@@ -110,6 +118,14 @@ def extract(
     pretrained_on
         Feature -> names of the data sets that its weights were learned from, a note in its spec
         (and in those of its corrupted copies) for `featstore.cross_domain`.
+    decode_timeout
+        Seconds after which an image that is still being decoded counts as unreadable.
+    rank
+        Compute this process's part alone, and leave the others to processes of other ranks.
+    fingerprint
+        How the images of an existing store are recognised: by ``"time"`` (sizes, and no file
+        changed after the newest of them), by ``"size"`` alone, or, in a store that was begun so,
+        by their ``"content"``.
     progress
         Show a progress bar; None shows it on a terminal.
 
@@ -124,55 +140,31 @@ def extract(
     StorageError
         If the disk refuses; what was committed is kept.
     """
-    if isinstance(backbones, str):
-        backbones = [backbones]
     dataset = open_dataset(images)
-    store = _open_or_create(out, dataset)
-    loader = backbone_loader()
-    requests: dict[str, dict[str, Any]] = {}
-    corruptions: dict[str, Corruption | None] = {}
-    bases: dict[str, str] = {}
-    for source, corruption in product(backbones, _corruptions(corrupt)):
-        name = corrupted_name(loader.feature_name(source), corruption)
-        if name in requests:
-            raise InvalidInputError(
-                f"two backbones would be stored as {name!r}; name one: --backbone NAME={source}"
-            )
-        requests[name] = {
-            "source": source,
-            "transform": transform,
-            "dtype": dtype,
-            "numerics": numerics,
-            "mark": loader.mark(source),
-            # Requests of clean features stay what they were.
-            **({} if corruption is None else {"corruption": corruption_to_json(corruption)}),
-        }
-        corruptions[name] = corruption
-        bases[name] = loader.feature_name(source)
-    origins = _checked_origins(pretrained_on or {}, bases, store)
-    unchanged = tuple(name for name, request in requests.items() if _is_done(store, name, request))
-    needed = {
-        name: request["source"] for name, request in requests.items() if name not in unchanged
-    }
-    loaded = {
-        source: loader.load_encoder(source, device=device, numerics=numerics, transform=transform)
-        for source in dict.fromkeys(needed.values())
-    }
-    encoders = {name: loaded[source] for name, source in needed.items()}
+    store = _open_or_create(out, dataset, fingerprint)
+    requests = feature_requests(
+        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics
+    )
+    origins = _checked_origins(pretrained_on or {}, requests, store)
+    unchanged = tuple(name for name, request in requests.items() if is_done(store, name, request))
+    needed = [name for name in requests if name not in unchanged]
+    encoders = load_encoders(requests, needed, device=device)
     extraction = extract_features(
         dataset,
         encoders,
         store,
-        corruptions=corruptions,
+        corruptions={name: requests[name].corruption for name in encoders},
         dtype=dtype,
         batch_size=batch_size,
         workers=workers,
         on_error=on_error,
         pretrained_on=origins,
+        decode_timeout=decode_timeout,
+        rank=rank,
         progress=progress,
     )
-    for name in encoders:
-        store.feature(name).remember(requests[name])
+    for name in encoders.keys() - extraction.unfinished.keys():
+        store.feature(name).remember(requests[name].fields)
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
     return Extraction(
         store=store,
@@ -181,61 +173,42 @@ def extract(
         images=extraction.images,
         seconds=extraction.seconds,
         excluded=excluded,
+        unfinished=extraction.unfinished,
     )
 
 
-def corrupted_name(feature: str, corruption: Corruption | None) -> str:
-    """Return the name of a backbone's feature of corrupted images.
-
-    Examples
-    --------
-    >>> from featstore.corruptions import Jpeg
-    >>> corrupted_name("resnet50", Jpeg(10)), corrupted_name("resnet50", None)
-    ('resnet50-jpeg10', 'resnet50')
-    """
-    return feature if corruption is None else f"{feature}-{corruption.label}"
-
-
-def _corruptions(
-    given: str | Corruption | Sequence[str | Corruption],
-) -> list[Corruption | None]:
-    """Read what was given; nothing means clean images."""
-    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    found = [
-        corruption
-        for one in listed
-        for corruption in (parse_corruptions([one]) if isinstance(one, str) else [one])
-    ]
-    return list(dict.fromkeys(found)) or [None]
-
-
-def _open_or_create(location: str | Path, dataset: Dataset) -> FeatureStore:
+def _open_or_create(
+    location: str | Path, dataset: Dataset, fingerprint: Fingerprint
+) -> FeatureStore:
     folder = open_folder(location)
     if folder.size("zarr.json") is None and folder.is_free():
+        images = marked(dataset, fingerprint)
         # Another process may do the same at this moment; then both go on with one store.
         with suppress(NotAStoreError):
-            return FeatureStore.create(location, dataset.samples, source=dataset.source)
+            return FeatureStore.create(location, images.samples, source=images.source)
     store = FeatureStore.open(location)
-    differences = store.samples.differences(dataset.samples)
-    if differences and store.is_empty:
+    try:
+        check_images(store, dataset, fingerprint)
+    except InvalidInputError:
+        if not store.is_empty:
+            raise
         # An attempt that failed before it computed anything pins nobody to its samples.
         store.folder.remove()
-        return FeatureStore.create(location, dataset.samples, source=dataset.source)
-    if differences:
-        raise InvalidInputError(
-            f"{location} was extracted from other samples: {'; '.join(differences)}. Extract into "
-            "a new store, or restore the images and labels."
-        )
+        images = marked(dataset, fingerprint)
+        return FeatureStore.create(location, images.samples, source=images.source)
     return store
 
 
 def _checked_origins(
-    pretrained_on: Mapping[str, Sequence[str]], bases: Mapping[str, str], store: FeatureStore
+    pretrained_on: Mapping[str, Sequence[str]],
+    requests: Mapping[str, FeatureRequest],
+    store: FeatureStore,
 ) -> dict[str, tuple[str, ...]]:
     """Check what was said of pretraining before anything is computed.
 
     It is said of a backbone's name, and holds for each of its features.
     """
+    bases = {name: request.backbone for name, request in requests.items()}
     for name, datasets in pretrained_on.items():
         if name not in bases.values() or isinstance(datasets, str) or not all(datasets):
             known = next(iter(bases.values()))
@@ -257,7 +230,48 @@ def _checked_origins(
     return origins
 
 
-def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool:
+def check_images(store: FeatureStore, dataset: Dataset, fingerprint: Fingerprint) -> None:
+    """Refuse images that are not those the store was extracted from.
+
+    Parameters
+    ----------
+    store
+        Whose samples, and way to mark them, count.
+    dataset
+        The images as they are now.
+    fingerprint
+        ``"size"`` passes over times that have changed.
+
+    Raises
+    ------
+    InvalidInputError
+        If ids, content, labels or splits differ.
+    """
+    way = fingerprint_of(store.attributes["source"])
+    if fingerprint == "content" and way != "content":
+        raise InvalidInputError(
+            f"{store.location} was extracted without --hash and knows the sizes of its images, not "
+            "their content; extract into a new store"
+        )
+    now = marked(dataset, "content") if way == "content" else dataset
+    differences = store.samples.differences(now.samples)
+    if differences:
+        raise InvalidInputError(
+            f"{store.location} was extracted from other samples: {'; '.join(differences)}. Extract "
+            "into a new store, or restore the images and labels."
+        )
+    if way == "time" and fingerprint == "time":
+        changed = changed_since(dataset, store.attributes["source"])
+        if changed:
+            raise InvalidInputError(
+                f"{len(changed)} of {len(store.samples)} images were changed after "
+                f"{store.location} was begun, e.g. {changed[0]}, though their sizes are the same. "
+                "Extract into a new store; or, if these are copies of the same images, go on with "
+                "--ignore-times"
+            )
+
+
+def is_done(store: FeatureStore, name: str, request: FeatureRequest) -> bool:
     """Whether the sealed feature came from exactly this request.
 
     Sparing the check the loading of weights makes a repeated command instant; the request
@@ -267,7 +281,7 @@ def _is_done(store: FeatureStore, name: str, request: Mapping[str, Any]) -> bool
     if name not in store.features:
         return False
     info = store.feature(name)
-    if not info.sealed or info.request != json.loads(encode_json(request)):
+    if not info.sealed or info.request != json.loads(encode_json(request.fields)):
         return False
     check_shards(info.folder, info.layout)
     return True
@@ -284,6 +298,8 @@ def extract_features(
     workers: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     pretrained_on: Mapping[str, tuple[str, ...]] | None = None,
+    decode_timeout: float = DECODE_TIMEOUT_S,
+    rank: Rank | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract` for the arguments.
@@ -314,18 +330,24 @@ def extract_features(
         for name, encoder in encoders.items()
     }
     tasks = {
-        name: FeatureTask(encoders[name], writer, preparations[name])
+        name: FeatureTask(
+            encoders[name],
+            writer,
+            preparations[name],
+            ids=dataset.samples.ids,
+            batch_size=batch_size,
+        )
         for name, writer in writers.items()
         if not writer.sealed
     }
-    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size)
+    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size, rank=rank)
     prepared = [task.preparation for task in tasks.values()]
     started, images = time.perf_counter(), 0
     excluded: dict[int, str] = {}
     with (
         closing(work),
         progress_bar("extract", work.left, unit="images", shown=progress) as advance,
-        PixelFeed(dataset, prepared, workers=workers) as feed,
+        PixelFeed(dataset, prepared, workers=workers, timeout_s=decode_timeout) as feed,
     ):
         while work.left:
             before, images_before = work.left, images
@@ -340,8 +362,8 @@ def extract_features(
             advance(max(before - work.left - (images - images_before), 0))  # done by others
             if images == images_before:
                 work.wait()
-        for task in tasks.values():
-            task.writer.seal()
+        missing = {name: task.finish(alone=rank is None) for name, task in tasks.items()}
+    unfinished = {name: shards for name, shards in missing.items() if shards}
     seconds = time.perf_counter() - started
     if tasks:
         record(
@@ -353,11 +375,12 @@ def extract_features(
         )
     return Extraction(
         store=store,
-        computed=tuple(tasks),
+        computed=tuple(name for name in tasks if name not in unfinished),
         unchanged=tuple(name for name in writers if name not in tasks),
         images=images,
         seconds=seconds,
         excluded=excluded,
+        unfinished=unfinished,
     )
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featstore.encoder import Encoder
+from featstore.errors import InvalidInputError
 from featstore.feed import PixelBatch
+from featstore.finite import finite_rows
+from featstore.micro_batch import MicroBatch
 from featstore.preparation import Preparation
 from featstore.writer import FeatureWriter
+
+#: Ids in a message.
+_NAMED = 10
 
 
 class FeatureTask:
@@ -22,17 +29,30 @@ class FeatureTask:
         Of one feature.
     preparation
         From images to the encoder's pixels.
+    ids
+        Of all rows, for messages.
+    batch_size
+        Images per batch at most; fewer at a time where the encoder's memory does not suffice.
     """
 
-    def __init__(self, encoder: Encoder, writer: FeatureWriter, preparation: Preparation) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        writer: FeatureWriter,
+        preparation: Preparation,
+        *,
+        ids: NDArray[np.str_],
+        batch_size: int,
+    ) -> None:
         self.encoder = encoder
         self.preparation = preparation
         self.writer = writer
+        self._ids = ids
+        self._batch = MicroBatch(batch_size)
         self._pending = set(writer.pending())
         self._claimed: set[int] = set()
         self._block: NDArray[np.float32] | None = None
         self._excluded: dict[int, str] = {}
-        self._limit: int | None = None
 
     @property
     def shard_rows(self) -> int:
@@ -58,7 +78,17 @@ class FeatureTask:
         return row // self.shard_rows in self._claimed
 
     def take(self, batch: PixelBatch) -> None:
-        """Encode a batch, and commit the shard if this completes it."""
+        """Encode a batch, and commit the shard if this completes it.
+
+        Raises
+        ------
+        InvalidInputError
+            If a feature is not finite, or does not fit the stored precision; with the ids.
+        OutOfMemoryError
+            If memory does not suffice for a single image.
+        StorageError
+            If the disk refuses.
+        """
         if not self.needs(batch.rows.start):
             return
         shard = batch.rows.start // self.shard_rows
@@ -67,7 +97,9 @@ class FeatureTask:
             self._block = np.empty((self.shard_rows, self.writer.layout.dim), np.float32)
         start = batch.rows.start - rows.start
         pixels = batch.pixels[self.preparation]
-        self._block[start : start + len(pixels)] = self._encode(pixels)
+        features = self._batch.run(partial(encode_in_pieces, self.encoder, pixels))
+        self._check(features, batch)
+        self._block[start : start + len(pixels)] = features
         self._excluded.update(batch.unreadable)
         if batch.rows.stop == rows.stop:
             block = self._block[: len(rows)]
@@ -77,18 +109,54 @@ class FeatureTask:
             self._claimed.remove(shard)
             self._excluded = {}
 
-    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode in pieces that fit into the device's memory, halving them where needed."""
-        while True:
-            size = self._limit or len(pixels)
-            try:
-                parts = [
-                    self.encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)
-                ]
-            except RuntimeError as error:
-                # torch.cuda.OutOfMemoryError, without importing torch for its name.
-                if "out of memory" not in str(error).lower() or size == 1:
-                    raise
-                self._limit = size // 2
-                continue
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def finish(self, *, alone: bool) -> int:
+        """Make the feature readable.
+
+        Parameters
+        ----------
+        alone
+            Whether no other process was left a part of the work.
+
+        Returns
+        -------
+        missing
+            Shards that others have not committed yet.
+
+        Raises
+        ------
+        InvalidInputError
+            If shards are missing though there are no others.
+        """
+        if alone:
+            self.writer.seal()
+            return 0
+        return self.writer.seal_if_whole()
+
+    def _check(self, features: NDArray[np.float32], batch: PixelBatch) -> None:
+        """Refuse what cannot be stored as soon as it is there, and say whose it is."""
+        dtype = self.writer.layout.dtype
+        with np.errstate(over="ignore"):
+            bad = ~finite_rows(np.ascontiguousarray(features, dtype))
+        bad[[row - batch.rows.start for row in batch.unreadable]] = False
+        if not bad.any():
+            return
+        where = np.flatnonzero(bad)
+        ids = self._ids[batch.rows.start + where].tolist()
+        named = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
+        whose = f"{len(ids)} of {len(features)} images of a batch: {named}"
+        name = self.writer.folder.name
+        if np.isfinite(features[where]).all():
+            raise InvalidInputError(
+                f"feature {name!r}: values up to {np.abs(features[where]).max():.4g} do not fit "
+                f"into {dtype} for {whose}; store it with --dtype float32"
+            )
+        raise InvalidInputError(
+            f"feature {name!r}: the backbone returned NaN or Inf for {whose}; try --numerics fp32, "
+            "or look at these images"
+        )
+
+
+def encode_in_pieces(encoder: Encoder, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Encode `size` images at a time; see `featstore.encoder.Encoder.encode`."""
+    parts = [encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

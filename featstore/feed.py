@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +17,13 @@ from featstore.dataset import Dataset
 from featstore.errors import UnreadableImageError
 from featstore.images import apply, decode
 from featstore.preparation import Preparation
+from featstore.watched_threads import WatchedTask, WatchedThreads
+
+#: Seconds for one image, where nobody says otherwise: a slow disk may take some, a decoder in an
+#: endless loop takes any number.
+DECODE_TIMEOUT_S = 120.0
+
+_Buffers = dict[Preparation, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,13 @@ class PixelFeed:
         Decoding threads; the number of cores by default.
     depth
         Batches in flight; bounds the memory.
+    timeout_s
+        Seconds that reading and decoding one image may take; it then counts as unreadable.
+
+    Raises
+    ------
+    InvalidInputError
+        If `timeout_s` is not a positive number of seconds.
     """
 
     def __init__(
@@ -60,13 +74,15 @@ class PixelFeed:
         *,
         workers: int | None = None,
         depth: int = 3,
+        timeout_s: float = DECODE_TIMEOUT_S,
     ) -> None:
         self._dataset = dataset
         self._preparations = tuple(dict.fromkeys(preparations))
-        self._threads = ThreadPoolExecutor(
-            workers or available_cores(), thread_name_prefix="decode"
+        self._threads = WatchedThreads(
+            workers or available_cores(), limit_s=timeout_s, name="decode"
         )
         self._depth = depth
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +93,7 @@ class PixelFeed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
 
     def batches(self, rows: Iterable[range], *, longest: int) -> Iterator[PixelBatch]:
         """Yield a batch for each range of rows, in order.
@@ -94,33 +110,47 @@ class PixelFeed:
         batch
             Its pixels are valid until the next one is asked for.
         """
-        ring = deque(
-            {
-                one: np.empty((longest, one.transform.size, one.transform.size, 3), np.uint8)
-                for one in self._preparations
-            }
-            for _ in range(self._depth)
-        )
+        ring = deque(self._buffers(longest) for _ in range(self._depth))
         ahead = iter(rows)
-        flying: deque[tuple[range, dict[Preparation, NDArray[np.uint8]], list[Future[str | None]]]]
-        flying = deque()
+        flying: deque[tuple[range, _Buffers, list[WatchedTask[str | None]]]] = deque()
         while True:
             while ring and (chunk := next(ahead, None)) is not None:
                 buffers = ring.popleft()
-                futures = [
-                    self._threads.submit(self._fill, row, i, buffers) for i, row in enumerate(chunk)
+                tasks = [
+                    self._threads.submit(partial(self._fill, row, i, buffers))
+                    for i, row in enumerate(chunk)
                 ]
-                flying.append((chunk, buffers, futures))
+                flying.append((chunk, buffers, tasks))
             if not flying:
                 return
-            chunk, buffers, futures = flying.popleft()
-            reasons = [future.result() for future in futures]
+            chunk, buffers, tasks = flying.popleft()
+            reasons = [self._reason(row, task) for row, task in zip(chunk, tasks, strict=True)]
             yield PixelBatch(
                 rows=chunk,
                 pixels={one: pixels[: len(chunk)] for one, pixels in buffers.items()},
                 unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
             )
-            ring.append(buffers)
+            # What hangs may come back to life, and write where it was told to.
+            is_left_alone = any(task.given_up for task in tasks)
+            ring.append(self._buffers(longest) if is_left_alone else buffers)
+
+    def _buffers(self, longest: int) -> _Buffers:
+        return {
+            one: np.zeros((longest, one.transform.size, one.transform.size, 3), np.uint8)
+            for one in self._preparations
+        }
+
+    def _reason(self, row: int, task: WatchedTask[str | None]) -> str | None:
+        """Wait for an image; return the reason if it cannot be read."""
+        try:
+            return self._threads.result(task)
+        except TimeoutError:
+            if not task.given_up:
+                raise
+            return (
+                f"cannot read image {str(self._dataset.samples.ids[row])!r}: it was not decoded "
+                f"within {self._timeout_s:g} s (--decode-timeout)"
+            )
 
     def _fill(
         self, row: int, position: int, buffers: Mapping[Preparation, NDArray[np.uint8]]

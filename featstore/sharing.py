@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from featstore.feature_task import FeatureTask
+from featstore.rank import Rank
 
 #: Seconds between two looks at what others are computing.
 _POLL_S = 0.2
@@ -15,7 +16,8 @@ class SharedWork:
     """The rows that some feature lacks, in units that one process computes at a time.
 
     Processes that extract the same features at once, on one machine or on several that share the
-    store, divide the units among them.
+    store, divide the units among them: each claims the next that nobody is at.  Where claims cannot
+    be told apart (object storage, file systems without locks), ranks divide them beforehand.
 
     Parameters
     ----------
@@ -25,15 +27,29 @@ class SharedWork:
         Rows of the store.
     batch_size
         Rows of a batch at most.
+    rank
+        Leave units to processes of other ranks; None leaves none.
     """
 
-    def __init__(self, tasks: Sequence[FeatureTask], n_rows: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[FeatureTask],
+        n_rows: int,
+        batch_size: int,
+        *,
+        rank: Rank | None = None,
+    ) -> None:
         self._tasks = tasks
         self._batch_size = batch_size
         # Shards of different features nest: their sizes are powers of two.
         unit = max((task.shard_rows for task in tasks), default=1)
         self._step = min((task.shard_rows for task in tasks), default=1)
-        units = (range(start, min(start + unit, n_rows)) for start in range(0, n_rows, unit))
+        units = (
+            range(start, min(start + unit, n_rows))
+            for start in range(0, n_rows, unit)
+            # Counted from the first row, so that all ranks agree however much is done.
+            if rank is None or rank.owns(start // unit)
+        )
         self._units = [rows for rows in units if self._is_pending(rows)]
 
     @property

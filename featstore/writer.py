@@ -85,7 +85,7 @@ class FeatureWriter:
                     break
                 # An attempt that computed nothing pins nobody to its spec, once it is over.
                 if not self.folder.remove(unless=partial(_has_rows, self.folder, stored)):
-                    raise SpecMismatchError(_mismatch(folder.name, stored, self.spec))
+                    raise SpecMismatchError(describe_mismatch(folder.name, stored, self.spec))
             except FileNotFoundError:
                 continue  # removed by another process just now
         # Shards written by another version may be of another size; go on with that.
@@ -324,18 +324,35 @@ class FeatureWriter:
         CorruptStoreError
             If a committed shard's file is not there, or of another size.
         """
-        self.flush()
-        commits = {} if self.sealed else self.log.recover()
-        # Asked after the markers were read: another writer's seal removes them.
-        if self.sealed or not self._is_open():
-            self.sealed = True
-            return
-        missing = self.layout.n_shards - len(commits)
+        missing = self.seal_if_whole()
         if missing:
             raise InvalidInputError(
                 f"feature {self.folder.name!r} cannot be sealed: {missing} of "
                 f"{self.layout.n_shards} shards are missing; run the extraction again"
             )
+
+    def seal_if_whole(self) -> int:
+        """Make the feature readable if no shard is missing.
+
+        Returns
+        -------
+        missing
+            Shards that are not committed; 0 once the feature is readable.
+
+        Raises
+        ------
+        CorruptStoreError
+            If a committed shard's file is not there, or of another size.
+        """
+        self.flush()
+        commits = {} if self.sealed else self.log.recover()
+        # Asked after the markers were read: another writer's seal removes them.
+        if self.sealed or not self._is_open():
+            self.sealed = True
+            return 0
+        missing = self.layout.n_shards - len(commits)
+        if missing:
+            return missing
         try:
             check_shards(self.folder, self.layout)
         except CorruptStoreError:
@@ -348,6 +365,7 @@ class FeatureWriter:
         self.folder.write("zarr.json", [self._metadata(self.folder.name, manifest=manifest)])
         self.sealed = True
         self.log.clear()
+        return 0
 
     def _metadata(self, name: str, *, manifest: bytes | None = None) -> bytes:
         return encode_metadata(name, self.spec, self.layout, manifest=manifest)
@@ -373,7 +391,8 @@ def _has_rows(folder: Folder, spec: FeatureSpec) -> bool:
     return bool(attributes["sealed"] or CommitLog(folder, spec.digest).read())
 
 
-def _mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
+def describe_mismatch(name: str, stored: FeatureSpec, asked: FeatureSpec) -> str:
+    """Say how a stored feature differs from the one that is asked for under its name."""
     lines = "\n  ".join(stored.differences(asked))
     return (
         f"feature {name!r} exists and was made in another way (stored | asked for):\n  {lines}\n"

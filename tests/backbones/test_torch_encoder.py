@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -239,3 +240,20 @@ def test_cuda_agrees_with_the_cpu(source: str, pixels: NDArray[np.uint8]) -> Non
     )
     np.testing.assert_array_equal(features[:1], encoder.encode(pixels[:1]))
     assert torch.backends.cudnn.allow_tf32
+
+
+def test_where_memory_does_not_suffice_micro_batches_shrink(pixels: NDArray[np.uint8]) -> None:
+    encoder = load_encoder("random/resnet18?size=64", device="cpu", micro_batch=8)
+    smaller = load_encoder("random/resnet18?size=64", device="cpu", micro_batch=2)
+    sizes = []
+
+    def tight(images: torch.Tensor) -> Any:
+        sizes.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return encoder.forward(images)
+
+    tried = dataclasses.replace(encoder, forward=tight, threads=1)
+    np.testing.assert_array_equal(tried.encode(pixels), smaller.encode(pixels))
+    assert sizes[:2] == [8, 4]
+    assert set(sizes[2:]) == {2}

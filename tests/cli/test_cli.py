@@ -108,6 +108,26 @@ def test_extract_from_a_folder(tmp_path: Path) -> None:
     assert spec["backbone"]["dim"] == 512
 
 
+def test_extract_in_ranks_after_a_dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cat/1.png", "dog/1.png", "dog/2.png"):
+        image(tmp_path / "images" / name)
+    out = tmp_path / "s.zarr"
+    command = ["extract", tmp_path / "images", "-b", "random/resnet18?size=32", "-o", out]
+    plan = run_json(*command, "--dry-run")
+    assert (plan["rows"], plan["images"], plan["features"][0]["dim"]) == (3, 3, 512)
+    assert "nothing was written" in run(*command, "--dry-run").stderr
+    assert not out.exists()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    second = run(*command)
+    assert "rank 1/2, as the environment says" in second.stderr
+    assert "shards left to other ranks: 1" in second.stderr
+    assert run_json(*command, "--rank", "0/2")["computed"] == ["random_resnet18"]
+    assert "nothing to do" in run(*command, "--rank", "0/1", "--dry-run").stdout
+    assert "INDEX/COUNT" in refused(*command, "--rank", "first")
+    assert "leave --ignore-times away" in refused(*command, "--hash", "--ignore-times")
+
+
 def test_probe_prints_what_matters(store: Path) -> None:
     result = run("probe", store, "--features", "pixels", "--value", "0.1", "--name", "again")
     assert result.exit_code == 0

@@ -1,0 +1,191 @@
+"""Who takes part in extract.py: featstore, the loop that people write, a device of known rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder as TorchvisionFolder
+
+from featstore.datasets import ImageFolder
+from featstore.extraction import extract_features
+from featstore.feed import PixelFeed
+from featstore.preparation import Preparation
+from featstore.samples import Samples
+from featstore.spec import BackboneSpec, Numerics
+from featstore.store import FeatureStore
+from featstore.transform import Transform
+
+#: Pixels of a batch -> features; the transform is done by the feed.
+Model = Callable[[torch.Tensor], torch.Tensor]
+
+
+def torchvision_steps(transform: Transform) -> transforms.Compose:
+    """Write a transform as everybody does."""
+    mode = transforms.InterpolationMode(transform.interpolation)
+    return transforms.Compose(
+        [
+            transforms.Resize(transform.resize, mode),
+            transforms.CenterCrop(transform.size),
+            transforms.ToTensor(),
+            transforms.Normalize(transform.mean, transform.std),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class LoaderLoop:
+    """ImageFolder + DataLoader + torch.cat, as in DINOv2's and thingsvision's extraction."""
+
+    model: Model
+    transform: Transform
+    workers: int
+    batch_size: int
+
+    def feed(self, folder: Path) -> Iterator[torch.Tensor]:
+        """Yield normalised float32 batches from worker processes."""
+        dataset = TorchvisionFolder(str(folder), torchvision_steps(self.transform))
+        for images, _ in DataLoader(dataset, self.batch_size, num_workers=self.workers):
+            yield images
+
+    def extract(self, folder: Path, scratch: Path) -> None:
+        """Compute features, put them together, save them."""
+        with torch.inference_mode():
+            features = torch.cat([self.model(images) for images in self.feed(folder)])
+        np.save(scratch / "features.npy", features.numpy())
+
+
+@dataclass(frozen=True)
+class Featstore:
+    """featstore's extraction into a store on disk, sealed."""
+
+    encoder: Any
+    workers: int
+    batch_size: int
+
+    def feed(self, folder: Path) -> Iterator[Any]:
+        """Yield uint8 batches from threads."""
+        dataset = ImageFolder.scan(folder, unlabelled=True)
+        rows = len(dataset.samples)
+        chunks = (
+            range(start, min(start + self.batch_size, rows))
+            for start in range(0, rows, self.batch_size)
+        )
+        preparation = Preparation(self.encoder.transform)
+        with PixelFeed(dataset, [preparation], workers=self.workers) as feed:
+            for batch in feed.batches(chunks, longest=self.batch_size):
+                yield batch.pixels[preparation]
+
+    def extract(self, folder: Path, scratch: Path) -> None:
+        """Scan, compute, write, flush, seal."""
+        dataset = ImageFolder.scan(folder, unlabelled=True)
+        store = FeatureStore.create(scratch / "s.zarr", dataset.samples, source=dataset.source)
+        extract_features(
+            dataset,
+            {"x": self.encoder},
+            store,
+            workers=self.workers,
+            batch_size=self.batch_size,
+            progress=False,
+        )
+
+
+@dataclass
+class SimulatedDevice:
+    """An accelerator that needs 1 / rate seconds for an image, and no core meanwhile.
+
+    It is an encoder of featstore's, and the model of a loop.
+    """
+
+    rate: float
+    transform: Transform = field(default_factory=Transform)
+    dim: int = 384
+    numerics: Numerics = "fp32"
+    engine: str = "simulated"
+    busy_s: float = 0.0
+    first: float | None = None
+    last: float = 0.0
+    first_busy_s: float = 0.0
+
+    @property
+    def spec(self) -> BackboneSpec:
+        return BackboneSpec("simulated", "simulated", "none", "0" * 64, "none", "none", self.dim)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self(pixels).numpy()
+
+    def __call__(self, images: Any) -> torch.Tensor:
+        began = time.perf_counter()
+        time.sleep(len(images) / self.rate)
+        self.last = time.perf_counter()
+        self.busy_s += self.last - began
+        if self.first is None:
+            self.first, self.first_busy_s = self.last, self.busy_s
+        return torch.zeros(len(images), self.dim)
+
+    @property
+    def steady_share(self) -> float:
+        """Share of the time that it was busy, from the end of its first batch."""
+        assert self.first is not None
+        return (self.busy_s - self.first_busy_s) / (self.last - self.first)
+
+
+@dataclass(frozen=True)
+class ManyImages:
+    """A data set as long as wanted: one small image under many names."""
+
+    n: int
+
+    @property
+    def samples(self) -> Samples:
+        ids = np.asarray([f"{row:08d}" for row in range(self.n)])
+        return Samples(ids, np.full(self.n, ""))
+
+    @property
+    def source(self) -> dict[str, str]:
+        return {"kind": "benchmark"}
+
+    def image(self, row: int) -> bytes:
+        return b"P6 4 4 255 " + row.to_bytes(4, "little") * 12
+
+
+@contextmanager
+def clean(folder: Path) -> Iterator[Path]:
+    """Lend a folder that is emptied afterwards."""
+    import shutil
+
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def link_images(source: Path, target: Path, count: int) -> int:
+    """Link `count` images of all classes into one folder per class; returns how many there are."""
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    step = max(len(found) // count, 1)
+    for path in found[::step][:count]:
+        link = target / path.parent.name / f"{path.parent.parent.name}_{path.name}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    return len(found[::step][:count])
+
+
+def pixels_of(folder: Path, transform: Transform, count: int) -> NDArray[np.uint8]:
+    """Prepare images in memory, for the forward pass alone."""
+    from featstore.images import load_pixels
+
+    paths = sorted(folder.rglob("*.*"))[:count]
+    assert Image.open(paths[0]).mode == "RGB"
+    return np.stack([load_pixels(path, transform) for path in paths])
