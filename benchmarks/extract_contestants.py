@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class ManyImages:
 
     n: int
 
-    @property
+    @cached_property
     def samples(self) -> Samples:
         ids = np.asarray([f"{row:08d}" for row in range(self.n)])
         return Samples(ids, np.full(self.n, ""))
