@@ -103,7 +103,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_a_call_that_fails(
     world: World, failure: Failure, kinds: frozenset[str], wait: bool
 ) -> None:
-    world.disturb_every(failure, kinds, wait=wait, sample=5)
+    world.disturb_every(failure, kinds, wait=wait, sample=3)
 
 
 @pytest.mark.slow
