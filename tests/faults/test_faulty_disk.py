@@ -186,7 +186,8 @@ def test_a_file_system_without_hard_links_and_special_renames(
     path = world.copy()
     without = Without(path.parent, {"link"}, errno.EPERM)
     with without.active():
-        monkeypatch.setattr("featstore.local_folder.rename", lambda *args, **options: False)
+        for module in ("local_folder", "scratch_folder"):
+            monkeypatch.setattr(f"featstore.{module}.rename", lambda *args, **options: False)
         live(FeatureStore.open(path))
         monkeypatch.undo()
     check_end(path, world.wanted)
