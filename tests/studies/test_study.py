@@ -235,7 +235,8 @@ def test_stores_may_have_lists_of_their_own(store: FeatureStore, tmp_path: Path)
 def test_tables_are_those_of_the_runs(
     store: FeatureStore, write_study: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    study = fs.Study.from_toml(write_study('presets = ["clip-readme", "centroid"]\nseeds = [0, 1]'))
+    lists = 'presets = ["clip-readme", "centroid"]\nseeds = [0, 1]\nsettings = { n_boot = 20 }'
+    study = fs.Study.from_toml(write_study(lists))
     assert study.table().empty
     study.run()
     results = study.results()
