@@ -146,7 +146,7 @@ def student_t(
     sample = np.asarray(values, np.float64)
     if sample.size == 0:
         raise InvalidInputError("an interval of a mean needs at least one value")
-    least, most = within or (-np.inf, np.inf)
+    least, most = map(float, within or (-np.inf, np.inf))
     if sample.min() < least or sample.max() > most:
         raise InvalidInputError(
             f"values from {sample.min():g} to {sample.max():g} are not within {within}"

@@ -77,6 +77,7 @@ def test_efficientnet_lite0(photos: Path, tmp_path: Path) -> None:
     assert cosines(view.array(), plain.numpy()).min() > 0.9999
 
 
+@pytest.mark.slow  # tests/backbones/test_onnx.py has its numbers, and above is the way from files
 def test_dinov2_from_onnx(photos: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
