@@ -11,8 +11,15 @@ import pandas as pd
 
 from featstore.cli.arguments import store_argument
 from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.cli.probe_options import (
+    device_option,
+    probe_options,
+    scaling_option,
+    seed_option,
+    test_option,
+    val_option,
+)
 from featstore.errors import InvalidInputError
-from featstore.registry import PROBES
 
 if TYPE_CHECKING:
     from featstore.analysis.corruption_drop import CorruptionDrop
@@ -39,26 +46,13 @@ _MEASURES = {
     metavar="LABEL=RUN",
     help="against stored runs of the same test rows; repeat it.",
 )
-@click.option(
-    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
-)
-@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
-@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
-@click.option("--target", help="Label column [default: the first].")
-@click.option(
-    "--scaling",
-    type=click.Choice(["none", "l2", "standardise"]),
-    default="none",
-    show_default=True,
-    help="Of each block, learned on clean training rows.",
-)
+@probe_options
+@scaling_option("Of each block, learned on clean training rows.")
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
-@click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
-@click.option("--test", help="Split to report on [default: test, else val].")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@val_option
+@test_option
+@seed_option
+@device_option
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -12,8 +12,14 @@ from featstore.cli.amounts import Numbers
 from featstore.cli.arguments import chosen_features, store_argument
 from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+from featstore.cli.probe_options import (
+    device_option,
+    probe_options,
+    scaling_option,
+    seed_option,
+    test_option,
+)
 from featstore.errors import InvalidInputError
-from featstore.registry import PROBES
 
 if TYPE_CHECKING:
     from featstore.few_shot_result import FewShot
@@ -29,21 +35,10 @@ if TYPE_CHECKING:
 @click.option(
     "--draws", type=click.IntRange(min=1), help="How often. [default: the preset's, or 20]"
 )
-@click.option(
-    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
-)
-@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
-@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
-@click.option("--target", help="Label column [default: the first].")
-@click.option(
-    "--scaling",
-    type=click.Choice(["none", "l2"]),
-    default="none",
-    show_default=True,
-    help="Of each block of a row.",
-)
+@probe_options
+@scaling_option("Of each block of a row.", choices=("none", "l2"))
 @click.option("--train", default="train", show_default=True, help="Split to draw from.")
-@click.option("--test", help="Split to report on [default: test, else val].")
+@test_option
 @click.option(
     "--nested/--independent",
     default=None,
@@ -61,10 +56,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Rows of each class to be told apart in an episode.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@seed_option
+@device_option
 @out_option
 @file_option("--plot", "Draw accuracy against shots", (".svg",))
 @json_option

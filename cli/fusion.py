@@ -10,8 +10,15 @@ import pandas as pd
 
 from featstore.cli.arguments import store_argument
 from featstore.cli.output import echo_json, echo_table, json_option, points, records
+from featstore.cli.probe_options import (
+    device_option,
+    probe_options,
+    scaling_option,
+    seed_option,
+    test_option,
+    val_option,
+)
 from featstore.errors import InvalidInputError
-from featstore.registry import PROBES
 from featstore.suggest import did_you_mean
 
 _SCORES = {"top1": "accuracy", "mAP": "mAP"}
@@ -21,22 +28,11 @@ _CONTROLS = {"projection": "best + its random projection", "pca": "PCA of the pa
 @click.command()
 @store_argument
 @click.option("--pairs", help="a+b[,a+c…] [default: all pairs of complete features].")
-@click.option(
-    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
-)
-@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
-@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
-@click.option("--target", help="Label column [default: the first].")
-@click.option(
-    "--scaling",
-    type=click.Choice(["none", "l2", "standardise"]),
-    default="none",
-    show_default=True,
-    help="Of each block, learned on training rows only.",
-)
+@probe_options
+@scaling_option("Of each block, learned on training rows only.")
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
-@click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
-@click.option("--test", help="Split to report on [default: test, else val].")
+@val_option
+@test_option
 @click.option(
     "--controls/--no-controls",
     default=True,
@@ -50,10 +46,8 @@ _CONTROLS = {"projection": "best + its random projection", "pca": "PCA of the pa
     show_default=True,
     help="Gain that counts as none: 0.01 is one point.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@seed_option
+@device_option
 @json_option
 def command(store: str, pairs: str | None, controls: bool, as_json: bool, **options: Any) -> None:
     """Compare pairs of features to their better member.

@@ -17,8 +17,15 @@ from featstore.cli.output import (
     records,
     with_interval,
 )
+from featstore.cli.probe_options import (
+    device_option,
+    probe_options,
+    scaling_option,
+    seed_option,
+    test_option,
+    val_option,
+)
 from featstore.errors import InvalidInputError, SharedGroupsWarning
-from featstore.registry import PROBES
 
 if TYPE_CHECKING:
     from featstore.run_config import RunConfig
@@ -31,28 +38,12 @@ _DROWNING = 5
 @store_argument
 @click.option("--features", "-f", help="One feature; every feature in turn by default.")
 @click.option("--fuse", help="Several features to concatenate in this order: a,b[,c…].")
-@click.option(
-    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
-)
-@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
-@click.option(
-    "--value",
-    "-C",
-    type=float,
-    help="Take this C (logistic), k (knn), … and choose nothing.",
-)
-@click.option("--target", help="Label column [default: the first].")
-@click.option(
-    "--scaling",
-    type=click.Choice(["none", "l2", "standardise"]),
-    default="none",
-    show_default=True,
-    help="Of each block, learned on training rows only.",
-)
+@probe_options
+@scaling_option("Of each block, learned on training rows only.")
 @click.option("--train", default="train", show_default=True, help="Split to train on.")
 @click.option("--subset", "train_subset", help="Stored subset of that split to train on instead.")
-@click.option("--val", help="Split to choose C, k, … on [default: val, else a share of train].")
-@click.option("--test", help="Split to report on [default: test, else val].")
+@val_option
+@test_option
 @click.option(
     "--test-feature",
     "test_features",
@@ -94,10 +85,8 @@ _DROWNING = 5
     show_default=True,
     help="Also report F1 at thresholds chosen on validation rows (multi-label).",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws."
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@seed_option
+@device_option
 @click.option(
     "--engine",
     default="torch",

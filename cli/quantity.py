@@ -15,7 +15,13 @@ from featstore.cli.amounts import Sizes
 from featstore.cli.arguments import chosen_features, store_argument
 from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
-from featstore.registry import PROBES
+from featstore.cli.probe_options import (
+    device_option,
+    probe_options,
+    scaling_option,
+    seed_option,
+    test_option,
+)
 
 if TYPE_CHECKING:
     from featstore.quantity_result import Quantity
@@ -31,25 +37,14 @@ if TYPE_CHECKING:
 )
 @click.option("--full/--no-full", default=True, show_default=True, help="Fit to all labels too.")
 @click.option("--stratified", is_flag=True, help="Every class has its share of the labels.")
-@click.option(
-    "--probe", help=f"One of {', '.join(PROBES)}, or a plugin's name. [default: logistic]"
-)
-@click.option("--preset", help="A published protocol; `featstore presets` lists them.")
-@click.option("--value", "-C", type=float, help="Take this C, k, … and choose nothing.")
-@click.option("--target", help="Label column [default: the first].")
-@click.option(
-    "--scaling",
-    type=click.Choice(["none", "l2", "standardise"]),
-    default="none",
-    show_default=True,
-    help="Of each block, learned on the labels of each fit.",
-)
+@probe_options
+@scaling_option("Of each block, learned on the labels of each fit.")
 @click.option("--train", default="train", show_default=True, help="Split to draw from.")
-@click.option("--test", help="Split to report on [default: test, else val].")
+@test_option
 @click.option("--select", type=click.Choice(["val", "kfold"]), help="A share or folds choose.")
 @click.option("--metric", help="What the choice maximises [default: the preset's: top1 or mAP].")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@seed_option
+@device_option
 @out_option
 @file_option("--plot", "Draw accuracy against labels", (".svg",))
 @json_option

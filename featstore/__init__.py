@@ -69,12 +69,12 @@ if TYPE_CHECKING:
     from featstore.paired_runs import difficulty, gains, group_gains
     from featstore.pooled_set import Pool, pool
     from featstore.predictions import Predictions
+    from featstore.probe_application import apply_probe
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.run_calibration import Calibration, calibration
     from featstore.samples import Samples, Target
-    from featstore.shifted_evaluation import shifted
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
     from featstore.size_draws import SizeDraws
@@ -141,6 +141,7 @@ _HOMES = {
     "TorchImages": "datasets",
     "Transform": "transform",
     "all_pairs": "many_runs",
+    "apply_probe": "probe_application",
     "calibration": "run_calibration",
     "compact": "compaction",
     "compare": "run",
@@ -172,7 +173,6 @@ _HOMES = {
     "report": "html_report",
     "seeds_and_draws": "many_runs",
     "shift": "split_shift",
-    "shifted": "shifted_evaluation",
     "similarity": "feature_similarity",
     "tensor_batches": "tensors",
     "to_dask": "handover",
@@ -234,6 +234,7 @@ __all__ = [
     "Transform",
     "__version__",
     "all_pairs",
+    "apply_probe",
     "calibration",
     "compact",
     "compare",
@@ -267,7 +268,6 @@ __all__ = [
     "report",
     "seeds_and_draws",
     "shift",
-    "shifted",
     "similarity",
     "tensor_batches",
     "to_dask",

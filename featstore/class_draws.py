@@ -80,16 +80,8 @@ class ClassDraws:
 
         Parameters
         ----------
-        rows
-            Rows of the store to draw from, shape (n,).
-        codes
-            Class of each of these rows, shape (n,).
-        ids
-            Ids of all samples of the store.
-        classes
-            Names of the classes.
-        origin
-            What else the recipe should say: the split, the target.
+        rows, codes, ids, classes, origin
+            As in `ShotDraws.draw`.
 
         Raises
         ------

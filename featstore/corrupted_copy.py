@@ -14,7 +14,13 @@ from typing import Any, Literal
 
 from featstore.commits import encode_json
 from featstore.cores import available_cores
-from featstore.corruptions import Corruption, Jpeg, corruption_to_json, parse_corruption
+from featstore.corruptions import (
+    Corruption,
+    Jpeg,
+    check_packages,
+    corruption_to_json,
+    parse_corruption,
+)
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
 from featstore.durable import PARTIAL, lock, make_folder, walk
@@ -113,6 +119,7 @@ def corrupt_images(
     if out.exists():
         _check_same(out, plan)
         return CorruptedCopy(out, out / manifest, len(paths), 0, {})
+    check_packages([corruption])
     scratch = out.with_name(f".{out.name}{PARTIAL}")
     make_folder(scratch)
     if not (scratch / PLAN).exists():

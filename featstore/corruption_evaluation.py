@@ -12,11 +12,11 @@ from featstore.corruptions import Corruption
 from featstore.errors import InvalidInputError
 from featstore.history import record
 from featstore.predictions import Predictions
+from featstore.probe_application import apply_probe
 from featstore.probe_request import ProbeRequest
 from featstore.run import ProbeRun
 from featstore.scaling import ScalingKind
 from featstore.selection_plan import SelectBy
-from featstore.shifted_evaluation import shifted
 from featstore.store import FeatureStore
 
 
@@ -153,7 +153,7 @@ def _answers(
         fitted = request.run(store, features, save=save, keep_fitted=True)
         clean = clean or fitted
         for label in lacking:
-            runs[label] = shifted(store, fitted, known[label], n_boot=request.n_boot)
+            runs[label] = apply_probe(store, fitted, known[label], n_boot=request.n_boot)
             if save:
                 store.save_run(runs[label])
                 record(store.folder, "probe", run=runs[label].name)

@@ -16,6 +16,7 @@ from featstore.history import environment, record
 from featstore.learner import Learner
 from featstore.metrics import evaluate_metrics
 from featstore.presets import MultiLabelMetric, SingleLabelMetric
+from featstore.probe_application import apply_probe
 from featstore.probe_arguments import ProbeArguments
 from featstore.probe_setup import ProbeSetup
 from featstore.procedure import carry_out
@@ -26,7 +27,6 @@ from featstore.scaling import BlockScaling, ScalingKind
 from featstore.search import SearchKind
 from featstore.selection_plan import Rule, SelectBy
 from featstore.shelf import Shelf
-from featstore.shifted_evaluation import shifted
 from featstore.split_parts import SplitParts
 from featstore.store import FeatureStore, checked_name
 
@@ -131,7 +131,7 @@ def probe(
         Whether to store the run.
     keep_fitted
         Whether the run holds on to the fitted probe, and to all that this keeps in memory, for
-        `featstore.shifted`.
+        `featstore.apply_probe`.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def evaluate(
         fitted=learner.kept(outcome.blocks, parts.refit) if keep_fitted or reported else None,
     )
     if reported:
-        run = shifted(store, run, reported, n_boot=n_boot, name=name)
+        run = apply_probe(store, run, reported, n_boot=n_boot, name=name)
         run = dataclasses.replace(run, request=setup.digest)
     if save:
         store.save_run(run)

@@ -360,7 +360,7 @@ def extract_features(
                 images += len(batch.rows)
                 advance(len(batch.rows))
             advance(max(before - work.left - (images - images_before), 0))  # done by others
-            if images == images_before:
+            if work.left and images == images_before:
                 work.wait()
         missing = {name: task.finish(alone=rank is None) for name, task in tasks.items()}
     unfinished = {name: shards for name, shards in missing.items() if shards}

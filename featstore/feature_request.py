@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
-from featstore.corruptions import Corruption, corruption_to_json, parse_corruptions
+from featstore.corruptions import (
+    Corruption,
+    check_packages,
+    corruption_to_json,
+    parse_corruptions,
+)
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError
 from featstore.registry import backbones as backbone_loader
@@ -87,7 +92,15 @@ def load_encoders(
         Of those whose encoders are needed.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a package is missing that a corruption needs: weights may take a download, and are
+        loaded only then.
     """
+    names = list(names)
+    check_packages(requests[name].corruption for name in names)
     loader = backbone_loader()
     loaded: dict[str, Encoder] = {}
     encoders = {}

@@ -62,7 +62,7 @@ def means_frame(
                 probe,
                 shots,
                 metric,
-                *student_t(several),
+                *student_t(several, within=(0, 1)),
                 np.nan,
                 np.nan,
                 len(several),

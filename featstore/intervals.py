@@ -103,7 +103,9 @@ def percentile(
     return bounds[:, 0], bounds[:, 1]
 
 
-def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+def student_t(
+    values: ArrayLike, *, level: float = 0.95, within: tuple[float, float] | None = None
+) -> tuple[float, float, float]:
     """Mean of independent values with Student's t interval.
 
     Parameters
@@ -112,6 +114,10 @@ def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, 
         Shape (m,).
     level
         Coverage, in (0, 1).
+    within
+        The range that values, and so their mean, cannot leave: (0, 1) for shares.  The interval is
+        cut to it.  What is cut off holds no possible mean, so that the coverage stays what it is;
+        with three values the uncut interval is 2.5 standard deviations wide on each side.
 
     Returns
     -------
@@ -121,7 +127,7 @@ def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, 
     Raises
     ------
     InvalidInputError
-        If `level` is outside (0, 1), or there are no values.
+        If `level` is outside (0, 1), there are no values, or one of them is not `within`.
 
     References
     ----------
@@ -131,6 +137,8 @@ def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, 
     --------
     >>> print(*(round(bound, 4) for bound in student_t([0.7, 0.8, 0.9])))
     0.8 0.5516 1.0484
+    >>> print(*(round(bound, 4) for bound in student_t([0.7, 0.8, 0.9], within=(0, 1))))
+    0.8 0.5516 1.0
     """
     from scipy.special import stdtrit
 
@@ -138,11 +146,16 @@ def student_t(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, 
     sample = np.asarray(values, np.float64)
     if sample.size == 0:
         raise InvalidInputError("an interval of a mean needs at least one value")
+    least, most = map(float, within or (-np.inf, np.inf))
+    if sample.min() < least or sample.max() > most:
+        raise InvalidInputError(
+            f"values from {sample.min():g} to {sample.max():g} are not within {within}"
+        )
     mean = float(sample.mean())
     if sample.size == 1:
         return mean, float("nan"), float("nan")
     half = stdtrit(sample.size - 1, 0.5 + level / 2) * sample.std(ddof=1) / np.sqrt(sample.size)
-    return mean, mean - float(half), mean + float(half)
+    return mean, max(mean - float(half), least), min(mean + float(half), most)
 
 
 def _check_level(level: float) -> None:

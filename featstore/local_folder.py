@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,7 +27,9 @@ from featstore.durable import (
 )
 from featstore.errors import FeatstoreError, StorageError
 from featstore.leftovers import remove_tree, sweep, sweep_beside
+from featstore.local_claims import ClaimedFile, StagedFile
 from featstore.renaming import rename
+from featstore.scratch_folder import scratch_folder, scratch_path
 
 #: What file systems without hard links answer to a request for one.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -217,7 +218,8 @@ class LocalFolder:
             aside = self._aside(name, buffers, STAGED, nbytes=nbytes)
         below = name.rpartition("/")[0]
         last = aside.name.rpartition("/")[2]
-        return StagedFile(self, f"{below}/{last}" if below else last, aside)
+        staged = f"{below}/{last}" if below else last
+        return StagedFile(staged, aside, storing=partial(self.storing, staged))
 
     def move(self, source: str, target: str) -> None:
         """Give a staged file its name; an existing file of that name is replaced."""
@@ -266,17 +268,17 @@ class LocalFolder:
         if lock(descriptor) is False:
             os.close(descriptor)
             return None
-        return ClaimedFile(self, name, descriptor)
+        return ClaimedFile(descriptor, delete=partial(self.delete, name))
 
     # Whole folders
 
     def start(self, files: Mapping[str, bytes]) -> bool:
         """Create this folder with files in it; False, and nothing done, if it exists."""
         while self.size("zarr.json") is None:
-            with self.storing(""), self._scratch() as scratch:
+            with self.storing(""), scratch_folder(self.path) as scratch:
                 for name, content in files.items():
-                    LocalFolder(scratch).write(name, [content])
-                if self._appear(scratch):
+                    LocalFolder(scratch.path).write(name, [content])
+                if scratch.appear():
                     return True
             if self.size("zarr.json") is None:
                 self.remove()  # leftovers of a removal
@@ -288,14 +290,14 @@ class LocalFolder:
     @contextmanager
     def filled(self, *, replace: bool = False) -> Iterator[Path]:
         """Fill this folder in a scratch folder; it appears, whole, when the block ends well."""
-        with self.storing(""), self._scratch() as scratch:
-            yield scratch
-            sums.write(scratch)
-            flush_tree(scratch)
-            while not self._appear(scratch):
+        with self.storing(""), scratch_folder(self.path) as scratch:
+            yield scratch.path
+            sums.write(scratch.path)
+            flush_tree(scratch.path)
+            while not scratch.appear():
                 if not replace:
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                if self._change_places(scratch):
+                if scratch.change_places():
                     return
                 self.remove()  # the system offers nothing better: for a moment there is none
 
@@ -308,7 +310,7 @@ class LocalFolder:
         """Remove the folder; for every reader it is gone at once, however long the rest takes."""
         if unless is not None and not self._is_alone(unless):
             return False
-        grave = self._scratch_path()
+        grave = scratch_path(self.path)
         with self.storing(""):
             try:
                 os.rename(self.path, grave)  # noqa: PTH104 - in step with the others
@@ -339,67 +341,6 @@ class LocalFolder:
         with suppress(OSError):
             sweep(self.path)
             sweep_beside(self.path)
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        """Make a folder beside this one; it is removed if it is still there in the end."""
-        make_folder(self.path.parent)
-        with suppress(OSError):
-            sweep_beside(self.path)
-        scratch, descriptor = self._new_scratch()
-        try:
-            yield scratch
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if descriptor >= 0:
-                os.close(descriptor)
-
-    def _new_scratch(self) -> tuple[Path, int]:
-        """Make a folder and lock it; return its descriptor, too, -1 where there is none."""
-        while True:
-            scratch = self._scratch_path()
-            os.mkdir(scratch)  # noqa: PTH102
-            if not HAS_FOLDER_DESCRIPTORS:
-                return scratch, -1
-            # Somebody may take it for a dead writer's before it is locked, and remove it by its
-            # name, which therefore is not used again.
-            with suppress(FileNotFoundError):
-                descriptor = os.open(scratch, os.O_RDONLY)
-                is_ours = False
-                try:
-                    # Shared, as writers do it: it may be in use while this lock still holds.
-                    is_ours = lock(descriptor, shared=True) is not False and scratch.exists()
-                finally:
-                    if not is_ours:
-                        os.close(descriptor)
-                if is_ours:
-                    return scratch, descriptor
-
-    def _appear(self, scratch: Path) -> bool:
-        """Give a scratch folder our name; False if something has it."""
-        try:
-            os.rename(scratch, self.path)  # noqa: PTH104
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return False
-        flush_folder(self.path.parent)
-        return True
-
-    def _change_places(self, scratch: Path) -> bool:
-        """Give a scratch folder our name and ours to it; False where the system cannot."""
-        try:
-            done = rename(scratch, self.path, how="exchange")
-        except FileNotFoundError:
-            return False  # removed by another process
-        # Before the old one is taken apart: until then its name may come back with it.
-        flush_folder(self.path.parent)
-        return done
-
-    def _scratch_path(self) -> Path:
-        import secrets
-
-        return self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}{PARTIAL}")
 
     # Names
 
@@ -485,44 +426,3 @@ class LocalFolder:
             if isinstance(error, FeatstoreError):
                 raise
             raise storage_error(error, self.path / name) from error
-
-
-class StagedFile:
-    """A file put aside, claimed until it is closed."""
-
-    def __init__(self, folder: LocalFolder, name: str, aside: Aside) -> None:
-        self.name = name
-        self._folder = folder
-        self._aside = aside
-
-    def flush(self) -> None:
-        """Make the bytes safe from a power cut; they are deleted if that cannot be."""
-        with self._folder.storing(self.name):
-            try:
-                self._aside.flush()
-            except OSError:
-                self._aside.discard()
-                raise
-
-    def close(self) -> None:
-        """Give up the claim; what is still there may then be swept."""
-        self._aside.close()
-
-
-class ClaimedFile:
-    """The right to do a piece of work, for as long as its process lives."""
-
-    def __init__(self, folder: LocalFolder, name: str, descriptor: int) -> None:
-        self._folder = folder
-        self._name = name
-        self._descriptor = descriptor
-
-    def release(self, *, done: bool) -> None:
-        """Give the right back; `done` if there is nothing left to do."""
-        try:
-            # The name stays where work is left: without it, two could hold the same right, one by
-            # the old file and one by a new one.
-            if done:
-                self._folder.delete(self._name)
-        finally:
-            os.close(self._descriptor)

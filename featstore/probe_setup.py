@@ -11,11 +11,11 @@ from typing import Any
 from featstore.estimator import Estimator
 from featstore.groups import Groups
 from featstore.presets import Preset
+from featstore.probe_application import check_features
 from featstore.probe_arguments import ProbeArguments
 from featstore.protocol import chosen_metric, chosen_preset, make_estimator
 from featstore.samples import Target
 from featstore.selection_plan import SelectionPlan
-from featstore.shifted_evaluation import check_shift
 from featstore.spec import digest
 from featstore.split_parts import SplitParts
 from featstore.store import FORMAT_VERSION, FeatureStore
@@ -93,7 +93,7 @@ class ProbeSetup:
             train_subset=arguments.train_subset,
         )
         if arguments.test_features:
-            check_shift(store, names, list(arguments.test_features), nested=parts.nested)
+            check_features(store, names, list(arguments.test_features), nested=parts.nested)
         return cls(store, tuple(names), arguments, target, labels, protocol, plan, groups, parts)
 
     def estimator(self) -> Estimator:

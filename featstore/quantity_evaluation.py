@@ -220,6 +220,6 @@ def _summary(values: pd.DataFrame) -> pd.DataFrame:
     """Means over draws, with their t intervals."""
     rows = []
     for keys, several in values.groupby(["feature", "probe", "n", "metric"], sort=False)["value"]:
-        rows.append((*keys, *student_t(several), len(several)))
+        rows.append((*keys, *student_t(several, within=(0, 1)), len(several)))
     columns = ["feature", "probe", "n", "metric", "mean", "low", "high", "draws"]
     return pd.DataFrame(rows, columns=columns)

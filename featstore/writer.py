@@ -147,8 +147,10 @@ class FeatureWriter:
         claim = self.folder.claim(claim_name(shard))
         if claim is None:
             return False
-        # Asked once more: its last owner may have committed it just before.
-        if self.log.has(shard) or not self._is_open():
+        # Asked once more: its last owner may have committed it just before, and have sealed the
+        # feature, which takes the markers away.
+        self.sealed = not self._is_open()
+        if self.sealed or self.log.has(shard):
             claim.release(done=True)
             return False
         self._claims[shard] = claim

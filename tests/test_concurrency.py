@@ -196,7 +196,10 @@ def test_workers_of_a_data_loader_write_their_shards(store: FeatureStore, method
     writer = open_writer(store.path, "x")
     put(writer, 0, wait=False)  # the parent's threads are at work when it forks
     loader = data.DataLoader(
-        ShardWriting(writer), batch_size=None, num_workers=2, multiprocessing_context=method
+        ShardWriting(writer),
+        batch_size=None,
+        num_workers=1 if method == "spawn" else 2,  # a fresh process takes seconds to import torch
+        multiprocessing_context=method,
     )
     assert list(loader) == list(range(writer.layout.n_shards))
     writer.seal()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from kill_writers import tree_digest
 from numpy.typing import NDArray
 from PIL import Image
+from tiny_images import Projection, TinyImages
 
 import featstore as fs
 from featstore.backbones import load_encoder
@@ -27,8 +29,8 @@ from featstore.images import load_pixels
 from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
 
-NET = "random/resnet18?size=64"
-OTHER = "random/mobilenet_v3_small?size=96"
+NET = "random/resnet18?size=32"
+OTHER = "random/mobilenet_v3_small?size=64"
 
 
 @dataclass(frozen=True)
@@ -47,60 +49,69 @@ class Interrupting:
         return self.encoder.encode(pixels)
 
 
+@pytest.fixture(scope="module")
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    """Return a store with a feature of all photos."""
+    return fs.extract(photos, [NET], tmp_path_factory.mktemp("whole") / "s.zarr").store
+
+
+@pytest.fixture
+def copied(whole: FeatureStore, tmp_path: Path) -> Path:
+    """Return the path of a copy that a test may change."""
+    return Path(shutil.copytree(whole.path, tmp_path / "s.zarr"))
+
+
 def test_features_are_those_of_the_encoder_in_the_order_of_the_ids(
     photos: Path, tmp_path: Path
 ) -> None:
     result = fs.extract(photos, [NET, OTHER], tmp_path / "s.zarr", batch_size=100, dtype="float32")
     assert result.computed == ("random_resnet18", "random_mobilenet_v3_small")
-    assert result.images == 600
+    assert result.images == 300
     for source, name in ((NET, "random_resnet18"), (OTHER, "random_mobilenet_v3_small")):
         encoder = load_encoder(source)
         view = result.store.view(name)
-        for row in (0, 1, 255, 256, 599):
+        for row in (0, 1, 255, 256, 299):
             pixels = load_pixels(photos / str(view.ids[row]), encoder.transform)
             np.testing.assert_array_equal(view.array()[row], encoder.encode(pixels[None])[0])
 
 
-@pytest.mark.parametrize("batches", [0, 1, 4])
+@pytest.mark.parametrize("batches", [1, 2])
 def test_interrupted_extraction_resumes_bit_identically(
-    photos: Path, tmp_path: Path, batches: int
+    photos: Path,
+    whole: FeatureStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batches: int,
 ) -> None:
-    dataset = ImageFolder.scan(photos)
-    encoder = load_encoder(NET)
-    stores = [
-        FeatureStore.create(tmp_path / f"{name}.zarr", dataset.samples, source=dataset.source)
-        for name in ("whole", "interrupted")
-    ]
-    extract_features(dataset, {"x": encoder}, stores[0])
+    interrupting = Interrupting(load_encoder(NET), iter(range(batches)))
+    monkeypatch.setattr("featstore.backbones.load_encoder", lambda *_, **__: interrupting)
     with pytest.raises(KeyboardInterrupt):
-        extract_features(dataset, {"x": Interrupting(encoder, iter(range(batches)))}, stores[1])
-    assert not stores[1].feature("x").sealed
-    resumed = extract_features(dataset, {"x": encoder}, stores[1])
-    assert resumed.images == 600 - batches // 2 * 256
-    assert tree_digest(stores[0].path) == tree_digest(stores[1].path)
+        fs.extract(photos, [NET], tmp_path / "s.zarr")
+    assert not FeatureStore.open(tmp_path / "s.zarr").feature("random_resnet18").sealed
+    monkeypatch.undo()
+    resumed = fs.extract(photos, [NET], tmp_path / "s.zarr")
+    assert resumed.images == 300 - batches // 2 * 256
+    assert tree_digest(resumed.store.path) == tree_digest(whole.path)
 
 
 def test_a_repeated_command_loads_nothing(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fs.extract(photos, [NET], tmp_path / "s.zarr")
     monkeypatch.setattr("featstore.backbones.load_encoder", None)
-    again = fs.extract(photos, [NET], tmp_path / "s.zarr")
+    again = fs.extract(photos, [NET], copied)
     assert (again.computed, again.unchanged, again.images) == ((), ("random_resnet18",), 0)
 
 
-def test_an_added_backbone_is_all_that_is_computed(photos: Path, tmp_path: Path) -> None:
-    fs.extract(photos, [NET], tmp_path / "s.zarr")
-    second = fs.extract(photos, [NET, OTHER], tmp_path / "s.zarr")
+def test_an_added_backbone_is_all_that_is_computed(photos: Path, copied: Path) -> None:
+    second = fs.extract(photos, [NET, OTHER], copied)
     assert second.computed == ("random_mobilenet_v3_small",)
     assert second.unchanged == ("random_resnet18",)
 
 
-def test_another_transform_under_the_same_name_is_refused(photos: Path, tmp_path: Path) -> None:
-    fs.extract(photos, [NET], tmp_path / "s.zarr")
+def test_another_transform_under_the_same_name_is_refused(photos: Path, copied: Path) -> None:
     with pytest.raises(SpecMismatchError, match=r"geometry: resize-crop \| crop-resize"):
-        fs.extract(photos, [NET], tmp_path / "s.zarr", transform="paper")
-    named = fs.extract(photos, [f"paper={NET}"], tmp_path / "s.zarr", transform="paper")
+        fs.extract(photos, [NET], copied, transform="paper")
+    named = fs.extract(photos, [f"paper={NET}"], copied, transform="paper")
     assert named.computed == ("paper",)
 
 
@@ -113,7 +124,7 @@ def test_two_backbones_of_one_name_are_refused(photos: Path, tmp_path: Path) -> 
 def small(photos: Path, tmp_path: Path) -> Path:
     """Return a folder of a few photos that a test may spoil."""
     root = tmp_path / "small"
-    for path in sorted(photos.glob("train/*/*.jpg"))[::20]:
+    for path in sorted(photos.glob("train/*/*.jpg"))[::10]:
         copy = root / path.relative_to(photos)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
@@ -191,27 +202,42 @@ def test_memory_that_does_not_suffice_halves_the_batch(small: Path, tmp_path: Pa
 
 SHARE = """
 import sys
-import featstore as fs
-result = fs.extract(sys.argv[1], sys.argv[2], sys.argv[3], batch_size=32, progress=False)
-print(result.images)
+import time
+from tiny_images import Projection, TinyImages
+from featstore.extraction import extract_features
+from featstore.store import FeatureStore
+
+class Slow(Projection):
+    def encode(self, pixels):
+        time.sleep(0.02)
+        return super().encode(pixels)
+
+store = FeatureStore.open(sys.argv[1])
+print(extract_features(TinyImages(1000), {"x": Slow()}, store, batch_size=32).images)
 """
 
 
-def test_two_processes_divide_the_work(photos: Path, tmp_path: Path) -> None:
+def test_two_processes_divide_the_work(tmp_path: Path) -> None:
+    images = TinyImages(1000)
+    alone, shared = (
+        FeatureStore.create(tmp_path / f"{name}.zarr", images.samples, source=images.source)
+        for name in ("alone", "shared")
+    )
+    path = os.pathsep.join(p for p in sys.path if p)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SHARE, str(photos), NET, str(tmp_path / "shared.zarr")],
+            [sys.executable, "-c", SHARE, str(shared.path)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"},
         )
         for _ in range(2)
     ]
-    images = [int(process.communicate()[0]) for process in processes]
-    assert sum(images) == 600
-    alone = fs.extract(photos, [NET], tmp_path / "alone.zarr", batch_size=32)
-    assert fs.verify(FeatureStore.open(tmp_path / "shared.zarr")) == []
-    assert tree_digest(tmp_path / "shared.zarr") == tree_digest(alone.store.path)
+    counts = [int(process.communicate()[0]) for process in processes]
+    assert sum(counts) == 1000
+    assert fs.verify(shared) == []
+    extract_features(images, {"x": Projection()}, alone)
+    assert tree_digest(shared.path) == tree_digest(alone.path)
 
 
 def test_a_claimed_shard_is_left_to_its_owner_until_that_gives_up(
@@ -226,8 +252,31 @@ def test_a_claimed_shard_is_left_to_its_owner_until_that_gives_up(
     owner = store.writer("x", spec)
     assert owner.claim(1)
     assert not store.writer("x", spec).claim(1)
-    threading.Timer(1.5, owner.release).start()
+    threading.Timer(0.5, owner.release).start()
     result = extract_features(dataset, {"x": encoder}, store)
-    assert result.images == 600
+    assert result.images == 300
     assert store.feature("x").sealed
     assert not owner.claim(1)
+
+
+def test_a_feature_that_another_seals_meanwhile_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, encoder = TinyImages(300), Projection()
+    store = FeatureStore.create(tmp_path / "s.zarr", images.samples)
+    spec = FeatureSpec(
+        encoder.spec, encoder.transform, "float16", encoder.numerics, images.samples.digest
+    )
+    other = store.writer("x", spec)
+    assert other.claim(1)
+
+    def work_on(_: object) -> None:
+        other.put(1, np.ones((44, encoder.dim), np.float32))
+        while other.pending():  # the first is being committed
+            time.sleep(0.01)
+        other.seal()
+
+    monkeypatch.setattr("featstore.sharing.SharedWork.wait", work_on)
+    result = extract_features(images, {"x": encoder}, store)
+    assert (result.images, result.unfinished) == (256, {})
+    np.testing.assert_array_equal(store.view("x").array()[256:], 1)

@@ -7,7 +7,7 @@ each image (Cole et al. 2022, section 4.3), whoever computes it, wherever.
 
 from __future__ import annotations
 
-from featstore.corruptions.common import KINDS, CommonCorruption
+from featstore.corruptions.common import KINDS, CommonCorruption, check_packages
 from featstore.corruptions.corruption import Corruption
 from featstore.corruptions.document import corruption_from_json, corruption_to_json
 from featstore.corruptions.downsample import Downsample
@@ -26,6 +26,7 @@ __all__ = [
     "Jpeg",
     "Resize",
     "SaltAndPepper",
+    "check_packages",
     "corruption_from_json",
     "corruption_to_json",
     "parse_corruption",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import metadata
-from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from featstore.corruptions.corruption import Corruption
 from featstore.corruptions.image_seed import image_seed
 from featstore.errors import InvalidInputError, MissingDependencyError, UnreadableImageError
 from featstore.optional import import_optional
@@ -114,7 +114,8 @@ class CommonCorruption:
         """
         from PIL import Image
 
-        library = _library()
+        check_packages([self])
+        library = import_optional("imagecorruptions", extra="corruptions")
         if min(image.size) < _LEAST_PIXELS:
             raise UnreadableImageError(
                 f"image {identity!r} of {image.width} x {image.height} pixels is too small for "
@@ -143,11 +144,23 @@ def _seeded(seed: int) -> Iterator[None]:
             np.random.set_state(before)  # noqa: NPY002
 
 
-def _library() -> ModuleType:
-    try:
-        metadata.version(PACKAGE)
-    except metadata.PackageNotFoundError:
-        raise MissingDependencyError(
-            f'{PACKAGE} is not installed; run: pip install "featstore[corruptions]"'
-        ) from None
-    return import_optional("imagecorruptions", extra="corruptions")
+def check_packages(corruptions: Iterable[Corruption | None]) -> None:
+    """Check that corruptions can be computed here, before anything is done for them.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a package is not installed that one of them needs.
+
+    Examples
+    --------
+    >>> from featstore.corruptions import Jpeg
+    >>> check_packages([None, Jpeg(10)])
+    """
+    if any(isinstance(corruption, CommonCorruption) for corruption in corruptions):
+        try:
+            metadata.version(PACKAGE)
+        except metadata.PackageNotFoundError:
+            raise MissingDependencyError(
+                f'{PACKAGE} is not installed; run: pip install "featstore[corruptions]"'
+            ) from None

@@ -17,6 +17,7 @@ from featstore.backbones import load_encoder
 from featstore.backbones.architectures import untrained
 from featstore.errors import InvalidInputError, WeightsError
 from featstore.images import load_pixels
+from featstore.spec import BackboneSpec
 
 State = dict[str, torch.Tensor]
 
@@ -29,6 +30,11 @@ def state() -> State:
 @pytest.fixture(scope="module")
 def expected(state: State, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return load_encoder("random/resnet18?size=64&seed=5", device="cpu").encode(pixels)
+
+
+@pytest.fixture(scope="module")
+def described() -> BackboneSpec:
+    return load_encoder("random/resnet18?size=64&seed=5", device="cpu").spec
 
 
 def prefixed(state: State, prefix: str) -> State:
@@ -90,6 +96,7 @@ def test_layouts_that_hold_the_backbone(
     layout: str,
     state: State,
     expected: NDArray[np.float32],
+    described: BackboneSpec,
     pixels: NDArray[np.uint8],
     tmp_path: Path,
 ) -> None:
@@ -98,10 +105,9 @@ def test_layouts_that_hold_the_backbone(
     torch.save(make(state), path)
     encoder = load_encoder(f"checkpoint:{path}?arch=resnet18&size=64{options}", device="cpu")
     np.testing.assert_array_equal(encoder.encode(pixels), expected)
-    same = load_encoder("random/resnet18?size=64&seed=5", device="cpu").spec
-    assert encoder.spec.weights_digest == same.weights_digest
+    assert encoder.spec.weights_digest == described.weights_digest
     assert encoder.spec.weights == "weights.pth"
-    assert encoder.spec.architecture == same.architecture == "torchvision/resnet18"
+    assert encoder.spec.architecture == described.architecture == "torchvision/resnet18"
 
 
 def test_safetensors(

@@ -13,6 +13,9 @@ from published_checkpoints import CASES, Case, moco_v2, moco_v3_vit, resnet, sup
 
 from featstore.backbones import load_encoder, parse_source
 from featstore.backbones.checkpoint import open_checkpoint
+from featstore.backbones.match import CheckpointMatch
+from featstore.backbones.network import Network
+from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError, WeightsError
 
 pytest.importorskip("timm")
@@ -32,13 +35,20 @@ def agree(ours: Any, theirs: Any) -> None:
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
 def test_output_is_that_of_the_code_that_wrote_it(
-    make: Callable[[], Case], tmp_path: Path, normalise: Any
+    make: Callable[[], Case], tmp_path: Path, normalise: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    matches = []
+
+    def watched(source: Source) -> tuple[Network, CheckpointMatch]:
+        network, match = open_checkpoint(source)
+        matches.append(match)
+        return network, match
+
+    monkeypatch.setattr("featstore.backbones.checkpoint.open_checkpoint", watched)
     case = built(make)
     path = tmp_path / "weights.pth"
     torch.save(case.content, path)
-    text = f"checkpoint:{path}?size={case.size}"
-    encoder = load_encoder(text, device="cpu")
+    encoder = load_encoder(f"checkpoint:{path}?size={case.size}", device="cpu")
     shape = (3, case.size, case.size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     with torch.inference_mode():
@@ -49,8 +59,7 @@ def test_output_is_that_of_the_code_that_wrote_it(
         assert (encoder.transform.mean, encoder.transform.std) == tuple(
             (value,) * 3 for value in case.mean_std
         )
-    _, match = open_checkpoint(parse_source(text))
-    assert match.family == case.family
+    assert [match.family for match in matches] == [case.family]
 
 
 @pytest.mark.parametrize("wrap", ["_orig_mod.", "module._orig_mod.", "_orig_mod.module."])

@@ -72,12 +72,22 @@ def test_absent_weights_say_the_way_out(hub: Path) -> None:
         ("timm/resnet18.a9_in1k", "no weights 'a9_in1k'. Did you mean"),
         ("timm/resnet18.a1_in1k@a2_in1k", "names its weights twice"),
         ("timm/resnet18?sise=64", "unknown option 'sise'. Did you mean size"),
-        ("random/timm/deepseek_vit_412m_enc", "crop mode 'border'"),
     ],
 )
 def test_errors_say_what_is_wrong(source: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         load_encoder(source)
+
+
+def test_a_crop_that_we_do_not_make_is_refused() -> None:
+    from featstore.backbones.timm import untrained
+
+    # One of its blocks: all of them take seconds.
+    with (
+        torch.random.fork_rng(devices=[]),
+        pytest.raises(InvalidInputError, match="crop mode 'border'"),
+    ):
+        untrained("deepseek_vit_412m_enc", variant={"depth": 1})
 
 
 @pytest.mark.parametrize(

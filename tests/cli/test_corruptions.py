@@ -45,7 +45,8 @@ def test_the_report_says_how_to_make_them_again(store: Path, tmp_path: Path) -> 
         "probe", store, "-f", "a", "-C", "0.1", "--test-feature", "a-jpeg10", "--name", "shift"
     )
     assert probed.exit_code == 0, probed.output
-    assert "19 tested on, as a-jpeg10" in probed.stdout
+    n_test = len(fs.open(store).rows("test"))
+    assert f"{n_test} tested on, as a-jpeg10" in probed.stdout
     run("probe", store, "-f", "a", "-C", "0.1", "--name", "clean")
     again = run(
         "probe", store, "-f", "a-jpeg10", "-C", "0.1", "--name", "trained on jpeg".replace(" ", "-")

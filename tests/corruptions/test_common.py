@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import featstore as fs
 from featstore.corruptions import KINDS, CommonCorruption
 from featstore.corruptions.common import PACKAGE
 from featstore.corruptions.image_seed import image_seed
@@ -104,3 +105,18 @@ def test_without_the_package_the_extra_is_named(
     monkeypatch.setattr("featstore.corruptions.common.PACKAGE", "no-such-package")
     with pytest.raises(MissingDependencyError, match=r"featstore\[corruptions\]"):
         CommonCorruption("fog", 1).apply(image, "a.jpg")
+
+
+def test_a_missing_package_is_said_before_weights_are_loaded(
+    few_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featstore.corruptions.common.PACKAGE", "no-such-package")
+    monkeypatch.setattr("featstore.backbones.load_encoder", None)
+    source = "torchvision/resnet18"
+    for ask in (
+        lambda: fs.extract(few_photos, source, tmp_path / "s.zarr", corrupt=["clean", "fog-3"]),
+        lambda: fs.corrupt_images(few_photos, "fog-3", tmp_path / "copy"),
+    ):
+        with pytest.raises(MissingDependencyError, match=r"featstore\[corruptions\]"):
+            ask()
+    assert not (tmp_path / ".copy.partial").exists()

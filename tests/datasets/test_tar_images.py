@@ -84,8 +84,8 @@ def test_the_same_samples_as_webdataset_reads(shards: Path) -> None:
     gc.collect()
 
 
-def test_what_subset_exports_comes_back(photos: Path, tmp_path: Path) -> None:
-    store = fs.extract(photos, NET, tmp_path / "s.zarr").store
+def test_what_subset_exports_comes_back(few_photos: Path, tmp_path: Path) -> None:
+    store = fs.extract(few_photos, NET, tmp_path / "s.zarr").store
     rows = fs.draw_subsets(store, fs.SizeDraws((20,)))["20"].rows
     (tmp_path / "tars").mkdir()
     export_subset(store, "20", tmp_path / "tars" / "photos-%02d.tar")

@@ -103,7 +103,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_a_call_that_fails(
     world: World, failure: Failure, kinds: frozenset[str], wait: bool
 ) -> None:
-    world.disturb_every(failure, kinds, wait=wait, sample=5)
+    world.disturb_every(failure, kinds, wait=wait, sample=3)
 
 
 @pytest.mark.slow
@@ -186,7 +186,8 @@ def test_a_file_system_without_hard_links_and_special_renames(
     path = world.copy()
     without = Without(path.parent, {"link"}, errno.EPERM)
     with without.active():
-        monkeypatch.setattr("featstore.local_folder.rename", lambda *args, **options: False)
+        for module in ("local_folder", "scratch_folder"):
+            monkeypatch.setattr(f"featstore.{module}.rename", lambda *args, **options: False)
         live(FeatureStore.open(path))
         monkeypatch.undo()
     check_end(path, world.wanted)

@@ -28,10 +28,10 @@ FLUSHES = [
     "flush_tree < local_folder.filled",
     "flush_folder < durable.flush_tree < local_folder.filled",
     "flush_folder < durable.make_folder",
-    "local_folder._appear < local_folder.start",
-    "local_folder._appear < local_folder.filled < store.create",
-    "local_folder._appear < local_folder.filled < store.save_run",
-    "local_folder._change_places",
+    "scratch_folder.appear < local_folder.start",
+    "scratch_folder.appear < local_folder.filled < store.create",
+    "scratch_folder.appear < local_folder.filled < store.save_run",
+    "scratch_folder.change_places",
     "local_folder.remove < store.delete_feature",
 ]
 #: Needed for what another process left without flushing it.
@@ -63,7 +63,10 @@ class Life:
         with self.trace.active():
             store = prepare(path, promise=self.trace.promise)
             if joining:
-                with mock.patch("featstore.local_folder.flush_folder"):
+                with (
+                    mock.patch("featstore.local_folder.flush_folder"),
+                    mock.patch("featstore.scratch_folder.flush_folder"),
+                ):
                     grow(store, shards=[1])
             live(store, wait=wait, promise=self.trace.promise)
         self.wanted = tree_digest(path)

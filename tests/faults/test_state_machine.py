@@ -283,7 +283,7 @@ class StoreMachine(RuleBasedStateMachine):
 PROFILE = settings(
     deadline=None,
     stateful_step_count=14,
-    max_examples=15,
+    max_examples=10,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
     print_blob=True,

@@ -13,17 +13,23 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
+@pytest.fixture(scope="module")
+def pools() -> ThreadpoolController:
+    """Return the thread pools of all libraries; to find them takes 10 ms."""
+    return ThreadpoolController()
+
+
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread(pools: ThreadpoolController) -> Iterator[None]:
     """Small products gain nothing from threads, and test workers run side by side."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with pools.limit(limits=1):
         yield
     torch.set_num_threads(before)
 

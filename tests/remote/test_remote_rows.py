@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -132,10 +133,10 @@ def test_views_are_those_of_a_local_store(store: FeatureStore, tmp_path: Path) -
         assert 300 not in here.rows
         np.testing.assert_array_equal(here.array(), there.array())
         np.testing.assert_array_equal(here.take([5, 3, 5]), there.take([5, 3, 5]))
-        for ours, theirs in zip(
-            here.batches(700, shuffle=1), there.batches(700, shuffle=1), strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
+        # A request for nearly every row: some batches do.
+        ours, theirs = (islice(view.batches(100, shuffle=1), 3) for view in (here, there))
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 def test_stock_zarr_reads_the_same(store: FeatureStore) -> None:

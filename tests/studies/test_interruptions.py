@@ -109,7 +109,10 @@ def run(*arguments: object) -> Result:
 
 
 def test_commands(store: FeatureStore, write_study: Callable[[str], Path], tmp_path: Path) -> None:
-    path = write_study('presets = ["clip-readme"]\nprobes = [{ probe = "knn", value = 5000 }]')
+    path = write_study(
+        'presets = ["clip-readme"]\nprobes = [{ probe = "knn", value = 5000 }]\n'
+        "settings = { n_boot = 20 }"
+    )
     dry = run("run", path, "--dry-run")
     assert dry.exit_code == 0, dry.output
     assert "4 cells" in dry.stdout

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from featstore import local_folder
+from featstore import local_folder, scratch_folder
 from featstore.renaming import rename
 
 T = TypeVar("T")
@@ -77,8 +77,11 @@ class DiskCalls:
         with mock.patch.multiple(os, **replacements):
             opened = mock.patch.object(builtins, "open", self._open_file)
             with opened, mock.patch.object(io, "open", self._open_file):
-                exchange = mock.patch.object(local_folder, "rename", self._rename_specially)
-                with exchange:
+                special = [
+                    mock.patch.object(module, "rename", self._rename_specially)
+                    for module in (local_folder, scratch_folder)
+                ]
+                with special[0], special[1]:
                     yield
 
     def open_descriptors(self) -> list[int]:

@@ -17,7 +17,7 @@ from featstore.store import FeatureStore
 
 @pytest.fixture(scope="module")
 def store(few_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    return make_corrupted_store(few_photos, tmp_path_factory.mktemp("shifted") / "s.zarr")
+    return make_corrupted_store(few_photos, tmp_path_factory.mktemp("applied") / "s.zarr")
 
 
 def test_the_head_of_clean_rows_scores_corrupted_ones(store: FeatureStore) -> None:
@@ -48,9 +48,9 @@ def test_the_head_of_clean_rows_scores_corrupted_ones(store: FeatureStore) -> No
 @pytest.mark.parametrize("probe", ["knn", "centroid", "ridge"])
 def test_every_probe_can_be_reported_elsewhere(store: FeatureStore, probe: str) -> None:
     fitted = fs.probe(store, "b", probe=probe, n_boot=0, save=False, keep_fitted=True)
-    same = fs.shifted(store, fitted, ["b"], n_boot=0)
+    same = fs.apply_probe(store, fitted, ["b"], n_boot=0)
     np.testing.assert_array_equal(same.predictions.scores, fitted.predictions.scores)
-    other = fs.shifted(store, fitted, ["b-downsample4"], n_boot=0)
+    other = fs.apply_probe(store, fitted, ["b-downsample4"], n_boot=0)
     assert (other.predictions.scores != fitted.predictions.scores).any()
     np.testing.assert_array_equal(other.predictions.ids, fitted.predictions.ids)
 
@@ -69,7 +69,7 @@ def test_several_labels_keep_their_thresholds(few_photos: Path, tmp_path: Path) 
     net = "a=random/resnet18?size=32"
     made = fs.extract(data, net, tmp_path / "s.zarr", corrupt=["clean", "jpeg10"]).store
     kept = fs.probe(made, "a", preset="ridge", n_boot=0, save=False, keep_fitted=True)
-    other = fs.shifted(made, kept, ["a-jpeg10"], n_boot=0)
+    other = fs.apply_probe(made, kept, ["a-jpeg10"], n_boot=0)
     assert kept.thresholds is not None
     assert other.thresholds is not None
     np.testing.assert_array_equal(other.thresholds.per_class, kept.thresholds.per_class)
@@ -89,7 +89,7 @@ def test_features_that_do_not_match_are_refused(store: FeatureStore) -> None:
         fs.probe(store, "a", value=1, test_features="a-none")
     run = fs.probe(store, "a", value=1, n_boot=0, save=False)
     with pytest.raises(InvalidInputError, match="keep_fitted"):
-        fs.shifted(store, run, ["a-jpeg10"])
+        fs.apply_probe(store, run, ["a-jpeg10"])
 
 
 def test_a_name_means_one_question(store: FeatureStore) -> None:

@@ -1,4 +1,4 @@
-"""shifted: a fitted probe reported on other features of the same samples."""
+"""apply_probe: a fitted probe reported on other features of the same samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from featstore.store import FeatureStore
 from featstore.view import FeatureView
 
 
-def shifted(
+def apply_probe(
     store: FeatureStore,
     run: ProbeRun,
     features: Sequence[str],
@@ -56,7 +56,7 @@ def shifted(
             f"the probe of {run.name} is not in memory; fit it again with keep_fitted=True"
         )
     names = list(features)
-    check_shift(store, list(config.features), names, nested=config.nested)
+    check_features(store, list(config.features), names, nested=config.nested)
     labels = store.target(config.target)[1]
     part = labelled_part(store, names, labels, config.test_split)
     predictions = run.fitted.predict(part.view, part.labels)
@@ -88,7 +88,7 @@ def shifted(
     )
 
 
-def check_shift(
+def check_features(
     store: FeatureStore, fitted: list[str], reported: list[str], *, nested: bool
 ) -> None:
     """Refuse features that a probe of others cannot be reported on.
@@ -96,7 +96,7 @@ def check_shift(
     Raises
     ------
     InvalidInputError
-        As `shifted`.
+        As `apply_probe`.
     """
     if nested:
         raise InvalidInputError(
