@@ -1,0 +1,151 @@
+"""Crew: workers that are given units of work, and replaced when they die."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from featstore.errors import WorkerDiedError
+from featstore.extraction_job import Step, StepOutcome
+from featstore.workers import Worker
+
+#: Deaths in a row that are put down to chance: of those who were at one unit, and of those who had
+#: not begun yet.
+LIVES = 3
+
+
+class Crew:
+    """Workers, one step under way with each.
+
+    A worker gets work once it has said that it is ready: one that waits for a machine holds up
+    nobody.  What a dead worker was at goes to the next.
+
+    Parameters
+    ----------
+    workers
+        Closed by `close`.
+    describe
+        Says whose rows a unit holds, for messages.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[Worker[Step | None, StepOutcome]],
+        describe: Callable[[range], str],
+    ) -> None:
+        self._workers = workers
+        self._describe = describe
+        self._running: dict[Future[StepOutcome], tuple[int, Step | None]] = {}
+        self._idle: list[int] = []
+        self._deaths: Counter[range | None] = Counter()
+        self.replaced = 0
+        for number in range(len(workers)):
+            self._submit(number, None)
+
+    def open(self) -> StepOutcome:
+        """Wait for the first worker that is ready, and return what it says.
+
+        Raises
+        ------
+        WorkerDiedError
+            If they die before they are.
+        Exception
+            That made it fail.
+        """
+        while True:
+            for number, _, outcome in self._finished(deque()):
+                self._idle.append(number)
+                return outcome
+
+    def compute(self, units: Sequence[range]) -> Iterator[StepOutcome]:
+        """Have units computed, and yield the outcome of every step.
+
+        When it ends, what was computed is committed, save by workers that died of late.
+
+        Parameters
+        ----------
+        units
+            In the order in which they are given out.
+
+        Raises
+        ------
+        WorkerDiedError
+            If a unit kills one worker after the other.
+        Exception
+            The first that an outcome holds.
+        """
+        queue = deque(units)
+        while True:
+            while self._idle and queue:
+                self._give(self._idle.pop(), queue.popleft(), queue)
+            if not queue and all(step is None for _, step in self._running.values()):
+                break
+            for number, step, outcome in self._finished(queue):
+                if step is None:
+                    self._idle.append(number)
+                    continue
+                yield outcome
+                if not outcome.done:
+                    self._submit(number, step)
+                elif step.then is not None:
+                    self._give(number, step.then, queue)
+                else:
+                    self._idle.append(number)
+        self._flush()
+
+    def close(self) -> None:
+        """End all workers, whatever they are at."""
+        for worker in self._workers:
+            worker.close()
+
+    def _give(self, number: int, rows: range, queue: deque[range]) -> None:
+        # The last units go to whoever is free first.
+        then = queue.popleft() if len(queue) >= len(self._workers) else None
+        self._submit(number, Step(rows, then))
+
+    def _submit(self, number: int, step: Step | None) -> Future[StepOutcome]:
+        future = self._workers[number].submit(step)
+        self._running[future] = (number, step)
+        return future
+
+    def _finished(self, queue: deque[range]) -> Iterator[tuple[int, Step | None, StepOutcome]]:
+        """Wait until a step is over, and yield those that are; the dead give back their units."""
+        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+            number, step = self._running.pop(future)
+            death = future.exception()
+            if death is not None:
+                self._replace(number, step, death)
+                if step is not None:
+                    queue.extendleft(rows for rows in (step.then, step.rows) if rows is not None)
+                continue
+            outcome = future.result()
+            if outcome.error is not None:
+                raise outcome.error
+            if step is None:
+                del self._deaths[None]
+            yield number, step, outcome
+
+    def _replace(self, number: int, step: Step | None, death: BaseException) -> None:
+        at = None if step is None else step.rows
+        self._deaths[at] += 1
+        self.replaced += 1
+        if self._deaths[at] >= LIVES:
+            where = "before it had begun" if at is None else f"at {self._describe(at)}"
+            raise WorkerDiedError(
+                f"the process that computes died {self._deaths[at]} times in a row {where}: "
+                "killed for want of memory, or by a decoder that crashes? What was committed is "
+                "kept. Try a smaller --batch-size or fewer --processes; if it is an image, find "
+                "and remove it"
+            ) from death
+        self._workers[number].renew()
+        self._submit(number, None)
+
+    def _flush(self) -> None:
+        """Wait until those that are free have committed what they computed."""
+        free, self._idle = self._idle, []
+        flushes = [self._submit(number, None) for number in free]
+        # Nobody waits for those who come in the place of the dead.
+        while any(future in self._running for future in flushes):
+            for number, _, _ in self._finished(deque()):
+                self._idle.append(number)
