@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from featstore.cli.arguments import named_words
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+
+if TYPE_CHECKING:
+    from featstore.workers import Engine
 
 _OF_FOLDERS_AND_TABLES = (
     "unlabelled",
@@ -205,12 +208,13 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
 
     if options["hash_content"] and options["ignore_times"]:
         raise click.UsageError("--hash asks no times; leave --ignore-times away")
-    engine = options["engine"] or ("processes" if options["processes"] else "inline")
+    engine: Engine = options["engine"] or ("processes" if options["processes"] else "inline")
     given = options["rank"]
+    rank: Rank | None = None
     if given != "auto":
         rank = Rank.parse(given)
-    else:  # an engine divides the work itself
-        rank = Rank.from_environment() if engine == "inline" else None
+    elif engine == "inline":  # the others divide the work themselves
+        rank = Rank.from_environment()
     if rank is not None and given == "auto":
         echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
     dataset = _dataset(images, options)

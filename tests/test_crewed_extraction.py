@@ -119,21 +119,21 @@ def test_command(photos: Path, tmp_path: Path) -> None:
     assert "belong to engine" in wrong.stderr
 
 
+class Open(TinyImages):
+    def __reduce__(self) -> str:
+        raise TypeError("an open file")
+
+
 def test_what_does_not_go_together(tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
     with pytest.raises(InvalidInputError, match="Did you mean processes"):
         fs.extract(TinyImages(3), "random/resnet18", out, engine="proceses")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="belong to engine='processes'"):
         fs.extract(TinyImages(3), "random/resnet18", out, processes=2)
+    rank = Rank(0, 2)
     with pytest.raises(InvalidInputError, match="exclude each other"):
-        rank = Rank(0, 2)
         fs.extract(TinyImages(3), "random/resnet18", out, engine="ray", rank=rank)
     with pytest.raises(InvalidInputError, match=r"\(Open\) cannot be described .*'inline'"):
-
-        class Open(TinyImages):
-            def __reduce__(self) -> str:
-                raise TypeError("an open file")
-
         pickled(Open(3))
     assert not out.exists()
 
