@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's message on one line, without a full stop.
+    r"""Return an error's message on one line, without a full stop.
 
     Examples
     --------
-    >>> reason(OSError("no\\n network.")), reason(EOFError())
+    >>> reason(OSError("no\n network.")), reason(EOFError())
     ('no network', 'EOFError')
     """
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

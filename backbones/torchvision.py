@@ -79,7 +79,8 @@ def pretrained(name: str, weights: str | None) -> Network:
         cache = f"{torch.hub.get_dir()}/checkpoints"
         raise WeightsError(
             f"cannot load weights {chosen.name} of torchvision/{name} from {chosen.url}: "
-            f"{reason(error)}. Put that file into {cache}, or pass your own by checkpoint:FILE?arch={name}"
+            f"{reason(error)}. Put that file into {cache}, or pass your own by "
+            f"checkpoint:FILE?arch={name}"
         ) from error
     return _network(module, name, weights=chosen.name, transform=_transform(chosen))
 
