@@ -132,7 +132,8 @@ def _build(source: Source, content: _Content) -> _Built:
     """Build what the content shows or the source says, with freshly drawn weights."""
     size = source.integer("size", default=0, minimum=1) if "size" in source.options else None
     stem, architecture = source.options.get("stem"), content.architecture
-    chosen, others = None, ()
+    chosen: Candidate | None = None
+    others: tuple[str, ...] = ()
     if content.candidates and architecture is None:
         chosen, others = choose(content.candidates, origin=str(content.path))
     # One of those whose tensors are chosen later is enough: twins have equal shapes.

@@ -131,15 +131,12 @@ class Crew:
         self._deaths[at] += 1
         self.replaced += 1
         if self._deaths[at] >= LIVES:
-            where = "before it had begun" if at is None else f"at {self._describe(at)}"
-            raise WorkerDiedError(
-                f"the process that computes died {self._deaths[at]} times in a row {where}: "
-                "killed for want of memory, or by a decoder that crashes? What was committed is "
-                "kept. Try a smaller --batch-size or fewer --processes; if it is an image, find "
-                "and remove it"
-            ) from death
+            raise WorkerDiedError(_message(death, self._deaths[at], self._named(at))) from death
         self._workers[number].renew()
         self._submit(number, None)
+
+    def _named(self, unit: range | None) -> str | None:
+        return None if unit is None else self._describe(unit)
 
     def _flush(self) -> None:
         """Wait until those that are free have committed what they computed."""
@@ -149,3 +146,20 @@ class Crew:
         while any(future in self._running for future in flushes):
             for number, _, _ in self._finished(deque()):
                 self._idle.append(number)
+
+
+def _message(death: BaseException, deaths: int, images: str | None) -> str:
+    """Say who died, and what may help; `images` are None where they had not begun."""
+    how = f"{type(death).__name__}: {(str(death).strip().splitlines() or [''])[0]}"
+    if images is None:
+        return (
+            f"processes that were to compute died before they had begun, {deaths} in a row "
+            f"({how}). Does their memory suffice for the network? Is featstore installed where they "
+            "are? A "
+            'script must start them under `if __name__ == "__main__":`'
+        )
+    return (
+        f"the process that computes {images} died {deaths} times in a row ({how}): killed for want "
+        "of memory, or by a decoder that crashes? What was committed is kept. Try a smaller "
+        "--batch-size or fewer --processes; if it is an image, find and remove it"
+    )

@@ -79,7 +79,9 @@ def test_a_process_that_is_killed_is_replaced_and_its_shard_redone(
 def test_images_that_kill_every_process_are_named(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     images = DeadlyImages(N, tmp_path, deadly=700, times=100)
-    with pytest.raises(WorkerDiedError, match=r"died 3 times .* 488 images from 0000512\.ppm"):
+    with pytest.raises(
+        WorkerDiedError, match=r"computes 488 images from 0000512\.ppm.*died 3 times"
+    ):
         by_processes(images, store, 1)
     assert len(list(tmp_path.glob("death-*"))) == LIVES
     assert store.feature("x").committed_rows == UNIT
@@ -205,7 +207,9 @@ def test_the_units_of_the_dead_go_to_others_while_a_new_one_is_on_its_way() -> N
 
 def test_who_dies_before_it_has_begun() -> None:
     actor = Actor(lambda step: ConnectionError("killed"))
-    with pytest.raises(WorkerDiedError, match="before it had begun"):
+    with pytest.raises(
+        WorkerDiedError, match=r"before they had begun, 3 in a row \(ConnectionError: killed"
+    ):
         Crew([actor], str).open()
     assert actor.renewed == LIVES - 1
 
