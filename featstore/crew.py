@@ -154,9 +154,8 @@ def _message(death: BaseException, deaths: int, images: str | None) -> str:
     if images is None:
         return (
             f"processes that were to compute died before they had begun, {deaths} in a row "
-            f"({how}). Does their memory suffice for the network? Is featstore installed where they "
-            "are? A "
-            'script must start them under `if __name__ == "__main__":`'
+            f"({how}). Does their memory suffice for the network? Is featstore installed where "
+            'they are? A script must start them under `if __name__ == "__main__":`'
         )
     return (
         f"the process that computes {images} died {deaths} times in a row ({how}): killed for want "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -28,6 +29,7 @@ from featstore.history import history
 from featstore.rank import Rank
 from featstore.store import FeatureStore
 from featstore.workers import Seats
+from featstore.workers.ray_cluster import check_address
 
 N = 1000
 UNIT = 1024 // 2  # rows of the larger one of two sizes of shards
@@ -221,6 +223,17 @@ def run_within(seconds: float, work: Callable[[], list[int]]) -> list[int]:
     thread.join(seconds)
     assert not thread.is_alive()
     return found
+
+
+def test_an_address_at_which_nothing_listens_is_refused_at_once() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        listening.listen()
+        check_address(address)
+    with pytest.raises(InvalidInputError, match=f"answers at {address}.*refused.*ray start --head"):
+        check_address(address)
+    check_address("auto")
 
 
 def test_seats() -> None:

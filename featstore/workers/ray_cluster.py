@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -13,6 +14,11 @@ from featstore.optional import import_optional
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+_PATIENCE_S = 10
+_HINT = (
+    "Start one with `ray start --head`, or leave the address away to compute on this machine alone"
+)
 
 
 class RayWorker(Generic[_Item, _Result]):
@@ -100,19 +106,40 @@ def connect(address: str | None = None) -> int:
     """
     ray: Any = import_optional("ray", extra="ray")
     if not ray.is_initialized():
+        told = address or os.environ.get("RAY_ADDRESS")
+        if told is not None:
+            check_address(told)
         try:
             ray.init(
                 address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
             )
         except (ConnectionError, ValueError) as error:
-            where = address or os.environ.get("RAY_ADDRESS")
-            if where is None:
+            if told is None:
                 raise
-            raise InvalidInputError(
-                f"no Ray cluster answers at {where}: {error}. Start one with `ray start --head`, "
-                "or leave the address away to compute on this machine alone"
-            ) from error
+            raise InvalidInputError(f"no Ray cluster answers at {told}: {error}. {_HINT}") from None
     return int(ray.cluster_resources().get("CPU", 1))
+
+
+def check_address(address: str) -> None:
+    """Refuse an address at which nothing listens; Ray would try for minutes.
+
+    Parameters
+    ----------
+    address
+        ``"host:port"``; words such as ``"auto"`` are left to Ray.
+
+    Raises
+    ------
+    InvalidInputError
+        If the connection is refused, or is not made within ten seconds.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise InvalidInputError(f"no Ray cluster answers at {address}: {error}. {_HINT}") from error
 
 
 def cluster_nodes() -> list[dict[str, float]]:
