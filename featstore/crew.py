@@ -19,7 +19,8 @@ class Crew:
     """Workers, one step under way with each.
 
     A worker gets work once it has said that it is ready: one that waits for a machine holds up
-    nobody.  What a dead worker was at goes to the next.
+    nobody.  What a dead worker was at goes to the next, unit by unit, so that one that kills is
+    told from the one that was decoded ahead of it or behind it.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ class Crew:
         self._running: dict[Future[StepOutcome], tuple[int, Step | None]] = {}
         self._idle: list[int] = []
         self._deaths: Counter[range | None] = Counter()
+        self._suspects: set[range] = set()
         self.replaced = 0
         for number in range(len(workers)):
             self._submit(number, None)
@@ -100,8 +102,10 @@ class Crew:
             worker.close()
 
     def _give(self, number: int, rows: range, queue: deque[range]) -> None:
-        # The last units go to whoever is free first.
-        then = queue.popleft() if len(queue) >= len(self._workers) else None
+        # The last units go to whoever is free first, suspects go alone.
+        foretold = len(queue) >= len(self._workers)
+        alone = rows in self._suspects or (foretold and queue[0] in self._suspects)
+        then = queue.popleft() if foretold and not alone else None
         self._submit(number, Step(rows, then))
 
     def _submit(self, number: int, step: Step | None) -> Future[StepOutcome]:
@@ -117,7 +121,9 @@ class Crew:
             if death is not None:
                 self._replace(number, step, death)
                 if step is not None:
-                    queue.extendleft(rows for rows in (step.then, step.rows) if rows is not None)
+                    lost = [rows for rows in (step.then, step.rows) if rows is not None]
+                    self._suspects.update(lost)
+                    queue.extendleft(lost)
                 continue
             outcome = future.result()
             if outcome.error is not None:
@@ -129,9 +135,11 @@ class Crew:
     def _replace(self, number: int, step: Step | None, death: BaseException) -> None:
         at = None if step is None else step.rows
         self._deaths[at] += 1
-        self.replaced += 1
         if self._deaths[at] >= LIVES:
+            if at is None and (self._idle or self._running):
+                return  # the others do without it
             raise WorkerDiedError(_message(death, self._deaths[at], self._named(at))) from death
+        self.replaced += 1
         self._workers[number].renew()
         self._submit(number, None)
 

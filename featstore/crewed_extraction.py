@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,22 +91,23 @@ def extract_with_crew(
     started, images = time.perf_counter(), 0
     with closing(Crew(workers, lambda rows: f"{len(rows)} images from {ids[rows.start]}")) as crew:
         details: DeskDetails = crew.open().details
-        writers = list(details.writers.values())
-        units = pending_units(writers, n_rows)
-        with progress_bar("extract", _rows(units), unit="images", shown=progress) as advance:
-            while units:
-                images_before = images
-                for outcome in crew.compute(units):
-                    images += outcome.images
-                    advance(outcome.images)
-                before, units = _rows(units), pending_units(writers, n_rows)
-                advance(max(before - _rows(units) - (images - images_before), 0))
-                if units and images == images_before:
-                    time.sleep(POLL_S)  # others are at it
-        replaced = crew.replaced
-    for writer in writers:
-        writer.seal()
-        writer.release()
+        with ExitStack() as held:
+            writers = list(details.writers.values())
+            for writer in writers:
+                held.callback(writer.release)
+            units = pending_units(writers, n_rows)
+            with progress_bar("extract", _rows(units), unit="images", shown=progress) as advance:
+                while units:
+                    images_before = images
+                    for outcome in crew.compute(units):
+                        images += outcome.images
+                        advance(outcome.images)
+                    before, units = _rows(units), pending_units(writers, n_rows)
+                    advance(max(before - _rows(units) - (images - images_before), 0))
+                    if units and images == images_before:
+                        time.sleep(POLL_S)  # others are at it
+            for writer in writers:
+                writer.seal()
     seconds = time.perf_counter() - started
     if details.engines:
         record(
@@ -117,7 +118,7 @@ def extract_with_crew(
             seconds=round(seconds, 3),
             engine=engine,
             processes=len(workers),
-            replaced=replaced,
+            replaced=crew.replaced,
         )
     return Extraction(
         store=store,
@@ -130,7 +131,7 @@ def extract_with_crew(
             for name in details.writers
             for row, why in store.feature(name).excluded.items()
         },
-        replaced=replaced,
+        replaced=crew.replaced,
     )
 
 
