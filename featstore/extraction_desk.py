@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import time
 from collections import deque
@@ -78,6 +79,8 @@ class ExtractionDesk:
         dataset = pickle.loads(self._job.dataset)
         store = FeatureStore.open(self._job.location)
         bench = Bench(dataset, self._job.load(), store, self._job.settings)
+        # Of a large data set, twice is too much.
+        self._job = dataclasses.replace(self._job, dataset=b"")
         tasks = list(bench.tasks.values())
         work = SharedWork(tasks, len(dataset.samples), self._job.settings.batch_size)
         self._coming = _Coming(work.batches_of)
