@@ -92,7 +92,8 @@ class ImageArrays:
     def __getstate__(self) -> dict[str, Any]:
         """Leave pixels that are mapped from a file in the file."""
         images = self._images
-        if not (isinstance(images, np.memmap) and isinstance(images.base, mmap)):
+        base: object = getattr(images, "base", None)
+        if not isinstance(images, np.memmap) or not isinstance(base, mmap):
             return self.__dict__  # in memory, or a part of what was mapped
         order: Literal["C", "F"] = "C" if images.flags.c_contiguous else "F"
         place = _MappedPixels(

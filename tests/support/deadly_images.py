@@ -17,7 +17,8 @@ from tiny_images import TinyImages
 class DeadlyImages:
     """`TinyImages` whose row `deadly` kills the process that reads it, the first `times` times.
 
-    Every image that is read is a line of the file ``decoded`` in `folder`, and takes `delay_s`.
+    Every image that is read is a line of the file ``decoded`` in `folder`, with the process, and
+    takes `delay_s`.
     """
 
     n: int
@@ -33,7 +34,7 @@ class DeadlyImages:
 
     def image(self, row: int) -> bytes:
         with (self.folder / "decoded").open("ab") as log:
-            log.write(f"{row}\n".encode())
+            log.write(f"{row} {os.getpid()}\n".encode())
         time.sleep(self.delay_s)
         if row == self.deadly and len(list(self.folder.glob("death-*"))) < self.times:
             (self.folder / f"death-{os.getpid()}").touch()
@@ -42,5 +43,13 @@ class DeadlyImages:
 
     def decoded(self) -> Counter[int]:
         """How many times each row was read."""
+        return Counter(row for row, _ in self._lines())
+
+    def readers(self) -> Counter[int]:
+        """How many rows each process has read."""
+        return Counter(process for _, process in self._lines())
+
+    def _lines(self) -> list[tuple[int, int]]:
         log = self.folder / "decoded"
-        return Counter(map(int, log.read_text().split() if log.exists() else ()))
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [(int(row), int(process)) for row, process in (line.split() for line in lines)]
