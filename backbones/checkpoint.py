@@ -8,7 +8,7 @@ head alone may differ or be absent, as long as it is not asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featstore.backbones.architectures import canonical, untrained
@@ -56,13 +56,66 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
         If the architecture neither shows nor was said.
     """
     source.check_options(*_OPTIONS, *LAYER_OPTIONS, *TRANSFORM_OPTIONS)
+    content = _read(source)
+    built = _build(source, content)
+    network = built.network
+    head_needed = source.layer is not None and network.in_head(source.layer)
+    chosen, others = built.chosen, built.others
+    if chosen is None:
+        chosen, others = _tensors_for(network, content, head_needed=head_needed)
+    fit = fit_state(
+        network,
+        chosen.state,
+        origin=str(content.path),
+        head_needed=head_needed,
+        prefix=chosen.prefix,
+        ignored=tuple(filter(None, source.options.get("ignore", "").split(","))),
+    )
+    name = content.path.name
+    match = CheckpointMatch(
+        file=name,
+        family=content.family,
+        layout=chosen.layout.name if chosen.layout else "the architecture's own names",
+        entry=chosen.entry,
+        prefix=chosen.prefix,
+        architecture=network.architecture,
+        tensors=fit.tensors,
+        dropped=fit.dropped,
+        others=others,
+        notes=(*built.notes, *filter(None, [fit.note])),
+    )
+    weights = name if fit.note is None else f"{name} ({fit.note})"
+    return replace(network, weights=weights), match
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is in a file, and what of it may be meant."""
+
+    path: Path
+    groups: dict[str, State]
+    family: str | None
+    architecture: str | None  # that was asked for
+    prefix: str | None  # that was asked for
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A network without the weights; the tensors are chosen where that decided what was built."""
+
+    network: Network
+    notes: tuple[str, ...]
+    chosen: Candidate | None = None
+    others: tuple[str, ...] = ()
+
+
+def _read(source: Source) -> _Content:
+    """Read a file; refuse an architecture that its layout contradicts."""
     path = Path(source.model)
     groups = read_groups(path, key=source.options.get("key"))
-    family = family_of(f"{entry}/{name}" for entry, state in groups.items() for name in state)
-    size = source.integer("size", default=0, minimum=1) if "size" in source.options else None
-    asked = source.options.get("arch")
+    asked, prefix = source.options.get("arch"), source.options.get("prefix")
     architecture = canonical(asked) if asked is not None else None
-    prefix = source.options.get("prefix")
     candidates = _with_prefix(recognised(groups), groups, prefix)
     for candidate in candidates:
         only = candidate.layout.architecture if candidate.layout else None
@@ -71,24 +124,24 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
                 f"{path} has the layout of {candidate.layout.name}, which only {only} "
                 f"computes as the original does; leave out ?arch={asked}"
             )
+    family = family_of(f"{entry}/{name}" for entry, state in groups.items() for name in state)
+    return _Content(path, groups, family, architecture, prefix, candidates)
 
-    # A plan first: built once for all candidates, whose twins have equal shapes.
-    plan, chosen = None, None
-    notes: tuple[str, ...] = ()
+
+def _build(source: Source, content: _Content) -> _Built:
+    """Build what the content shows or the source says, with freshly drawn weights."""
+    size = source.integer("size", default=0, minimum=1) if "size" in source.options else None
+    stem, architecture = source.options.get("stem"), content.architecture
+    chosen: Candidate | None = None
     others: tuple[str, ...] = ()
-    if candidates:
-        if architecture is None:
-            chosen, others = choose(candidates, origin=str(path))
-        for candidate in [chosen] if chosen else candidates:
-            plan = planned(
-                candidate,
-                family=family,
-                size=size,
-                stem=source.options.get("stem"),
-                architecture=architecture,
-            )
-            if plan is not None:
-                break
+    if content.candidates and architecture is None:
+        chosen, others = choose(content.candidates, origin=str(content.path))
+    # One of those whose tensors are chosen later is enough: twins have equal shapes.
+    plans = (
+        planned(candidate, family=content.family, size=size, stem=stem, architecture=architecture)
+        for candidate in ([chosen] if chosen else content.candidates)
+    )
+    plan = next((plan for plan in plans if plan is not None), None)
     if plan is not None:
         network, notes = plan
     elif architecture is not None:
@@ -98,40 +151,20 @@ def open_checkpoint(source: Source) -> tuple[Network, CheckpointMatch]:
             f"backbone {source.text!r}: its content does not show which architecture the weights "
             f"belong to; say it, as in checkpoint:{source.model}?arch=resnet50"
         )
-    if "stem" in source.options and not any(note.startswith("stem") for note in notes):
-        notes = (*notes, f"stem {source.options['stem']!r}, as asked")
+    if stem is not None and not any(note.startswith("stem") for note in notes):
+        notes = (*notes, f"stem {stem!r}, as asked")
+    return _Built(network, notes, chosen, others)
 
-    head_needed = source.layer is not None and network.in_head(source.layer)
-    if chosen is None:
-        needed = {
-            name for name in network.state(head=True) if head_needed or not network.in_head(name)
-        }
-        held = _most_complete(candidates, needed)
-        if not held:
-            held = _with_prefix([], groups, prefix) or fitting(groups, needed)
-        chosen, others = choose(held, origin=str(path))
-    fit = fit_state(
-        network,
-        chosen.state,
-        origin=str(path),
-        head_needed=head_needed,
-        prefix=chosen.prefix,
-        ignored=tuple(filter(None, source.options.get("ignore", "").split(","))),
-    )
-    match = CheckpointMatch(
-        file=path.name,
-        family=family,
-        layout=chosen.layout.name if chosen.layout else "the architecture's own names",
-        entry=chosen.entry,
-        prefix=chosen.prefix,
-        architecture=network.architecture,
-        tensors=fit.tensors,
-        dropped=fit.dropped,
-        others=others,
-        notes=(*notes, *filter(None, [fit.note])),
-    )
-    weights = path.name if fit.note is None else f"{path.name} ({fit.note})"
-    return replace(network, weights=weights), match
+
+def _tensors_for(
+    network: Network, content: _Content, *, head_needed: bool
+) -> tuple[Candidate, tuple[str, ...]]:
+    """Choose the tensors that hold a network, and name those that would, too."""
+    needed = {name for name in network.state(head=True) if head_needed or not network.in_head(name)}
+    held = _most_complete(content.candidates, needed)
+    if not held:
+        held = _with_prefix([], content.groups, content.prefix) or fitting(content.groups, needed)
+    return choose(held, origin=str(content.path))
 
 
 def _with_prefix(

@@ -16,6 +16,7 @@ import open_clip
 import torch
 from torch import nn
 
+from featstore.backbones.by_hand import hub_address, reason
 from featstore.backbones.foreign import whole
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
@@ -78,14 +79,20 @@ def pretrained(name: str, weights: str | None, *, size: int | None, projected: b
             warnings.simplefilter("ignore")
             model = open_clip.create_model(name, pretrained=weights, force_image_size=size)
     except Exception as error:  # whatever the hub's client and its transport raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        known = open_clip.get_pretrained_cfg(name, weights)
-        address = known.get("hf_hub") or known.get("url") or weights
         raise WeightsError(
-            f"cannot load weights {weights!r} of open_clip/{name} from {address}: {reason}. "
-            f"Fetch that file by hand and give it as open_clip/{name}@FILE"
+            f"cannot load weights {weights!r} of open_clip/{name}: {reason(error)}. Fetch "
+            f"{_address(name, weights)} by hand and give it as open_clip/{name}@FILE"
         ) from error
     return _network(model.visual, name, Path(weights).name, projected=projected)
+
+
+def _address(name: str, weights: str) -> str:
+    """Return where open_clip would fetch weights from."""
+    known = open_clip.get_pretrained_cfg(name, weights)
+    repository, _, file = str(known.get("hf_hub") or "").rpartition("/")
+    if repository:
+        return hub_address(repository, file or open_clip.constants.HF_SAFE_WEIGHTS_NAME)
+    return str(known.get("url") or weights)
 
 
 def _network(visual: Any, name: str, weights: str, *, projected: bool) -> Network:

@@ -20,6 +20,7 @@ from timm.data.config import resolve_model_data_config
 from timm.models import get_pretrained_cfg, is_model
 from torch import Tensor, nn
 
+from featstore.backbones.by_hand import hub_address, hub_copy, missing_weights, reason
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import LAYER_OPTIONS, Source
@@ -80,13 +81,26 @@ def pretrained(name: str, tag: str | None, *, size: int | None = None) -> Networ
     try:
         module = _build(f"{name}.{tag}", size=size, pretrained=True)
     except Exception as error:  # whatever the hub's client and its transport raise
-        reason = " ".join(str(error).split())
         raise WeightsError(
-            f"cannot load weights {tag!r} of timm/{name}: {reason} "
-            f"Where there is a network, `hf download timm/{name}.{tag}` fills the cache "
-            f"(HF_HOME), or pass your own file by checkpoint:FILE?arch=timm/{name}"
+            f"cannot load weights {tag!r} of timm/{name}: {reason(error)}. "
+            f"{_way_out(name, tag, error)}"
         ) from error
     return _network(module, name, weights=tag, size=size)
+
+
+def _way_out(name: str, tag: str, error: Exception) -> str:
+    own = f"by checkpoint:FILE?arch=timm/{name}"
+    missing = missing_weights(error)
+    if missing is not None:
+        address, place = missing
+        return f"Fetch {address} by hand and put it at {place}, or give it {own}"
+    known = get_pretrained_cfg(f"{name}.{tag}")
+    repository = (known.hf_hub_id if known else None) or f"timm/{name}.{tag}"
+    file = (known.hf_hub_filename if known else None) or "model.safetensors"
+    return (
+        f"Fetch {hub_address(repository, file)} by hand and give it {own}; or "
+        f"{hub_copy(repository)}"
+    )
 
 
 def untrained(

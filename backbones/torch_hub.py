@@ -6,13 +6,16 @@ only once torch.hub's own list has it, or with ``?trust=yes``.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from featstore.backbones.by_hand import missing_weights, reason
 from featstore.backbones.foreign import foreign, unknown_transform
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import LAYER_OPTIONS, Source
@@ -51,7 +54,12 @@ def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
     if "weights" in source.options:
         arguments["weights"] = source.options["weights"]
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # It says what it downloads on stdout, where results go.
+        with (
+            redirect_stdout(sys.stderr),
+            warnings.catch_warnings(),
+            torch.random.fork_rng(devices=[]),
+        ):
             warnings.simplefilter("ignore")
             module = torch.hub.load(repository, entry, verbose=False, **options, **arguments)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever the repository's code and the network raise
@@ -73,15 +81,16 @@ def open_encoder(source: Source, settings: Settings) -> TorchEncoder:
 
 
 def _way_out(source: Source, repository: str, *, local: bool, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    told = f"cannot load backbone {source.text!r}: {reason(error)}."
+    missing = missing_weights(error)
+    if missing is not None:
+        return f"{told} Fetch {missing[0]} by hand and put it at {missing[1]}"
     if local:
-        return (
-            f"cannot load backbone {source.text!r}: {reason}. Weights that it downloads belong in "
-            f"{torch.hub.get_dir()}/checkpoints"
-        )
+        return f"{told} Weights that it downloads belong in {torch.hub.get_dir()}/checkpoints"
+    asks_for_trust = "trust" not in source.options
+    allow = " Loading it runs code from GitHub: allow that by ?trust=yes." * asks_for_trust
     return (
-        f"cannot load backbone {source.text!r}: {reason}. Loading it runs code from GitHub: allow "
-        "that by ?trust=yes. Without a network, clone "
+        f"{told}{allow} Without a network, clone "
         f"https://github.com/{repository.partition(':')[0]} and give the folder: "
         f"torch.hub:FOLDER/{source.model.rpartition('/')[2]}; weights that it downloads belong in "
         f"{torch.hub.get_dir()}/checkpoints"

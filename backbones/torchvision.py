@@ -17,7 +17,9 @@ With ``pool=tokens`` it is the encoder's normalised output, for ``vit``.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +27,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from featstore.backbones.by_hand import reason
 from featstore.backbones.layer import tap
 from featstore.backbones.network import Network
 from featstore.backbones.resnet import ResNetPlan
@@ -75,8 +78,9 @@ def pretrained(name: str, weights: str | None) -> Network:
     except (OSError, RuntimeError) as error:
         cache = f"{torch.hub.get_dir()}/checkpoints"
         raise WeightsError(
-            f"cannot load weights {chosen.name} of torchvision/{name} from {chosen.url}: {error}. "
-            f"Put that file into {cache}, or pass your own by checkpoint:FILE?arch={name}"
+            f"cannot load weights {chosen.name} of torchvision/{name} from {chosen.url}: "
+            f"{reason(error)}. Put that file into {cache}, or pass your own by "
+            f"checkpoint:FILE?arch={name}"
         ) from error
     return _network(module, name, weights=chosen.name, transform=_transform(chosen))
 
@@ -139,7 +143,12 @@ def _weights_of(name: str) -> Any:
 def _build(name: str, **options: Any) -> nn.Module:
     # The constructor draws an initialisation even when weights replace it.
     pretrained = "weights" in options
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[], enabled=pretrained):
+    # torch.hub says what it downloads on stdout, where results go.
+    with (
+        redirect_stdout(sys.stderr),
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[], enabled=pretrained),
+    ):
         warnings.simplefilter("ignore")
         module: nn.Module = models.get_model(name, **options)
     return module.eval()

@@ -21,6 +21,7 @@ from transformers import (
     ViTModel,
 )
 
+from featstore.backbones.by_hand import reason
 from featstore.backbones.foreign import unknown_transform
 from featstore.backbones.network import Network
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
@@ -85,10 +86,9 @@ def pretrained(address: str) -> Network:
             model = loader.from_pretrained(address, dtype=torch.float32, **options)
             transform = _transform(address)
     except Exception as error:  # whatever the hub's client and its transport raise
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(
-            f"cannot load hf:{address}: {reason}. Where there is a network, `hf download {address} "
-            "--local-dir FOLDER` fetches config.json, preprocessor_config.json and "
+            f"cannot load hf:{address}: {reason(error)}. Where there is a network, `hf download "
+            f"{address} --local-dir FOLDER` fetches config.json, preprocessor_config.json and "
             "model.safetensors; then give hf:FOLDER"
         ) from error
     if model.main_input_name != "pixel_values":

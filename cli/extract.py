@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from featstore.cli.arguments import named_words
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+
+if TYPE_CHECKING:
+    from featstore.workers import Engine
 
 _OF_FOLDERS_AND_TABLES = (
     "unlabelled",
@@ -74,7 +77,23 @@ _OF_FOLDERS_AND_TABLES = (
     show_default=True,
     help="Images per batch; halved by itself where memory does not suffice.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Decoding threads [default: cores].")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Decoding threads of each process [default: its cores].",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["inline", "processes", "ray"]),
+    help="Compute in this process, in processes that are replaced when they die, or on a Ray "
+    "cluster [default: inline, or processes where their number is said].",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Of the engines processes and ray [default: one per GPU, or per machine].",
+)
+@click.option("--address", help="Of the Ray cluster [default: RAY_ADDRESS, or this machine].")
 @click.option(
     "--on-error",
     type=click.Choice(["raise", "skip"]),
@@ -189,8 +208,13 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
 
     if options["hash_content"] and options["ignore_times"]:
         raise click.UsageError("--hash asks no times; leave --ignore-times away")
+    engine: Engine = options["engine"] or ("processes" if options["processes"] else "inline")
     given = options["rank"]
-    rank = Rank.from_environment() if given == "auto" else Rank.parse(given)
+    rank: Rank | None = None
+    if given != "auto":
+        rank = Rank.parse(given)
+    elif engine == "inline":  # the others divide the work themselves
+        rank = Rank.from_environment()
     if rank is not None and given == "auto":
         echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
     dataset = _dataset(images, options)
@@ -220,6 +244,9 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         on_error=options["on_error"],
         pretrained_on=_origins(options["pretrained_on"], backbones),
         rank=rank,
+        engine=engine,
+        processes=options["processes"],
+        address=options["address"],
         **shared,
     )
     rate = result.images / result.seconds if result.images else 0.0
@@ -234,6 +261,7 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
             "images_per_second": round(rate, 2),
             "excluded": result.excluded,
             "unfinished": result.unfinished,
+            "replaced": result.replaced,
         }
         echo_json(document)
         return
@@ -246,6 +274,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         click.echo("nothing to do: every feature is complete and made in this way")
     for name, shards in result.unfinished.items():
         echo_note(f"{name}: shards left to other ranks: {shards}; the last one completes it")
+    if result.replaced:
+        echo_note(f"{result.replaced} processes died and were replaced")
     if "split" in result.store.attributes["source"]:
         echo_note(f"test split: {result.store.attributes['source']['split']}")
     if result.excluded:

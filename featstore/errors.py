@@ -54,6 +54,10 @@ class OutOfMemoryError(FeatstoreError, MemoryError):
     """The memory of the device does not suffice, even for the smallest batch."""
 
 
+class WorkerDiedError(FeatstoreError, RuntimeError):
+    """Processes that compute die one after the other at the same piece of work."""
+
+
 class SharedGroupsWarning(UserWarning):
     """Rows of one group are on both sides of a division."""
 

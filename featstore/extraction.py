@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from featstore.bench import BenchSettings
 from featstore.commits import encode_json
 from featstore.corruptions import Corruption
+from featstore.crewed_extraction import extract_with_crew
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
 from featstore.encoder import Encoder
-from featstore.errors import InvalidInputError, NotAStoreError, UnreadableImageError
+from featstore.errors import InvalidInputError
+from featstore.feature_extraction import Extraction, extract_features, extract_here
 from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
-from featstore.feature_task import FeatureTask
-from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
-from featstore.fingerprint import Fingerprint, changed_since, fingerprint_of, marked
-from featstore.history import record
-from featstore.location import open_folder
-from featstore.preparation import Preparation
+from featstore.feed import DECODE_TIMEOUT_S
+from featstore.fingerprint import Fingerprint
+from featstore.image_store import open_or_create
 from featstore.presence import check_shards
-from featstore.progress import progress_bar
 from featstore.rank import Rank
-from featstore.sharing import SharedWork
-from featstore.spec import FeatureSpec, Numerics, StoredDtype
+from featstore.spec import Numerics, StoredDtype
 from featstore.store import FeatureStore
+from featstore.workers import Engine, check_engine
 
-
-@dataclass(frozen=True)
-class Extraction:
-    """What one call of `extract` did.
-
-    Attributes
-    ----------
-    store
-        The store, with all features sealed.
-    computed, unchanged
-        Names of the features that were computed or completed, and of those that were whole.
-    images
-        Images decoded.
-    seconds
-        Wall time of decoding, encoding and writing.
-    excluded
-        Rows without a readable image, with the reason.
-    unfinished
-        Shards that other ranks have not committed yet, by feature; whoever commits the last one
-        makes the feature readable.
-    """
-
-    store: FeatureStore
-    computed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    images: int
-    seconds: float
-    excluded: Mapping[int, str]
-    unfinished: Mapping[str, int] = field(default_factory=dict)
+__all__ = ["Extraction", "extract", "extract_features", "is_done"]
 
 
 def extract(
@@ -78,6 +46,9 @@ def extract(
     pretrained_on: Mapping[str, Sequence[str]] | None = None,
     decode_timeout: float = DECODE_TIMEOUT_S,
     rank: Rank | None = None,
+    engine: Engine = "inline",
+    processes: int | None = None,
+    address: str | None = None,
     fingerprint: Fingerprint = "time",
     progress: bool | None = None,
 ) -> Extraction:
@@ -112,7 +83,7 @@ def extract(
     batch_size
         Images per batch; halved by itself where the device's memory does not suffice.
     workers
-        Decoding threads; the number of cores by default.
+        Decoding threads of each process; the number of its cores by default.
     on_error
         What to do about an unreadable image: stop, or record and exclude the row.
     pretrained_on
@@ -122,6 +93,16 @@ def extract(
         Seconds after which an image that is still being decoded counts as unreadable.
     rank
         Compute this process's part alone, and leave the others to processes of other ranks.
+    engine
+        ``"inline"``: in this process.  ``"processes"``: in others on this machine, which are
+        replaced when they die; a script must then start it under
+        ``if __name__ == "__main__":``.  ``"ray"``: in actors of a Ray cluster.  All give the same
+        bits on machines of one kind.
+    processes
+        How many; by default one for each GPU, or for each machine where none is used.
+    address
+        Of the Ray cluster; by default ``RAY_ADDRESS``, or the one that runs here; else one is
+        started here.
     fingerprint
         How the images of an existing store are recognised: by ``"time"`` (sizes, and no file
         changed after the newest of them), by ``"size"`` alone, or, in a store that was begun so,
@@ -139,31 +120,50 @@ def extract(
         If an image cannot be decoded and `on_error` is ``"raise"``.
     StorageError
         If the disk refuses; what was committed is kept.
+    WorkerDiedError
+        If processes die one after the other at the same images.
     """
+    check_engine(engine, processes, what="an extraction")
+    if engine == "inline" and (processes, address) != (None, None):
+        raise InvalidInputError("processes= and address= belong to engine='processes' or 'ray'")
+    if engine != "inline" and rank is not None:
+        raise InvalidInputError(
+            f"rank {rank} and engine {engine!r} exclude each other: either ranks divide the work, "
+            "or an engine does"
+        )
     dataset = open_dataset(images)
-    store = _open_or_create(out, dataset, fingerprint)
+    store = open_or_create(out, dataset, fingerprint)
     requests = feature_requests(
         backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics
     )
     origins = _checked_origins(pretrained_on or {}, requests, store)
     unchanged = tuple(name for name, request in requests.items() if is_done(store, name, request))
     needed = [name for name in requests if name not in unchanged]
-    encoders = load_encoders(requests, needed, device=device)
-    extraction = extract_features(
-        dataset,
-        encoders,
-        store,
-        corruptions={name: requests[name].corruption for name in encoders},
+    settings = BenchSettings(
+        corruptions={name: requests[name].corruption for name in needed},
+        pretrained_on=origins,
         dtype=dtype,
         batch_size=batch_size,
         workers=workers,
         on_error=on_error,
-        pretrained_on=origins,
         decode_timeout=decode_timeout,
-        rank=rank,
-        progress=progress,
     )
-    for name in encoders.keys() - extraction.unfinished.keys():
+    if engine == "inline" or not needed:
+        encoders = load_encoders(requests, needed, device=device)
+        extraction = extract_here(dataset, encoders, store, settings, rank=rank, progress=progress)
+    else:
+        extraction = extract_with_crew(
+            dataset,
+            partial(_load, {name: requests[name] for name in needed}),
+            store,
+            settings,
+            engine=engine,
+            processes=processes,
+            address=address,
+            device=device,
+            progress=progress,
+        )
+    for name in set(needed) - extraction.unfinished.keys():
         store.feature(name).remember(requests[name].fields)
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
     return Extraction(
@@ -174,29 +174,14 @@ def extract(
         seconds=extraction.seconds,
         excluded=excluded,
         unfinished=extraction.unfinished,
+        replaced=extraction.replaced,
     )
 
 
-def _open_or_create(
-    location: str | Path, dataset: Dataset, fingerprint: Fingerprint
-) -> FeatureStore:
-    folder = open_folder(location)
-    if folder.size("zarr.json") is None and folder.is_free():
-        images = marked(dataset, fingerprint)
-        # Another process may do the same at this moment; then both go on with one store.
-        with suppress(NotAStoreError):
-            return FeatureStore.create(location, images.samples, source=images.source)
-    store = FeatureStore.open(location)
-    try:
-        check_images(store, dataset, fingerprint)
-    except InvalidInputError:
-        if not store.is_empty:
-            raise
-        # An attempt that failed before it computed anything pins nobody to its samples.
-        store.folder.remove()
-        images = marked(dataset, fingerprint)
-        return FeatureStore.create(location, images.samples, source=images.source)
-    return store
+def _load(
+    requests: Mapping[str, FeatureRequest], device: str, threads: int
+) -> Mapping[str, Encoder]:
+    return load_encoders(requests, requests, device=device, threads=threads)
 
 
 def _checked_origins(
@@ -230,47 +215,6 @@ def _checked_origins(
     return origins
 
 
-def check_images(store: FeatureStore, dataset: Dataset, fingerprint: Fingerprint) -> None:
-    """Refuse images that are not those the store was extracted from.
-
-    Parameters
-    ----------
-    store
-        Whose samples, and way to mark them, count.
-    dataset
-        The images as they are now.
-    fingerprint
-        ``"size"`` passes over times that have changed.
-
-    Raises
-    ------
-    InvalidInputError
-        If ids, content, labels or splits differ.
-    """
-    way = fingerprint_of(store.attributes["source"])
-    if fingerprint == "content" and way != "content":
-        raise InvalidInputError(
-            f"{store.location} was extracted without --hash and knows the sizes of its images, not "
-            "their content; extract into a new store"
-        )
-    now = marked(dataset, "content") if way == "content" else dataset
-    differences = store.samples.differences(now.samples)
-    if differences:
-        raise InvalidInputError(
-            f"{store.location} was extracted from other samples: {'; '.join(differences)}. Extract "
-            "into a new store, or restore the images and labels."
-        )
-    if way == "time" and fingerprint == "time":
-        changed = changed_since(dataset, store.attributes["source"])
-        if changed:
-            raise InvalidInputError(
-                f"{len(changed)} of {len(store.samples)} images were changed after "
-                f"{store.location} was begun, e.g. {changed[0]}, though their sizes are the same. "
-                "Extract into a new store; or, if these are copies of the same images, go on with "
-                "--ignore-times"
-            )
-
-
 def is_done(store: FeatureStore, name: str, request: FeatureRequest) -> bool:
     """Whether the sealed feature came from exactly this request.
 
@@ -285,108 +229,3 @@ def is_done(store: FeatureStore, name: str, request: FeatureRequest) -> bool:
         return False
     check_shards(info.folder, info.layout)
     return True
-
-
-def extract_features(
-    dataset: Dataset,
-    encoders: Mapping[str, Encoder],
-    store: FeatureStore,
-    *,
-    corruptions: Mapping[str, Corruption | None] | None = None,
-    dtype: StoredDtype = "float16",
-    batch_size: int = 128,
-    workers: int | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
-    pretrained_on: Mapping[str, tuple[str, ...]] | None = None,
-    decode_timeout: float = DECODE_TIMEOUT_S,
-    rank: Rank | None = None,
-    progress: bool | None = None,
-) -> Extraction:
-    """Fill the features of ready-made encoders; see `extract` for the arguments.
-
-    `corruptions` has the corruption of each feature's images, by the feature's name.
-    Rows are decoded in the store's order, and only where some feature still lacks them.  Processes
-    that do the same at once divide the work; see `featstore.sharing.SharedWork`.
-    """
-    if batch_size < 1:
-        raise InvalidInputError(f"a batch needs at least 1 image, got batch_size={batch_size}")
-    preparations = {
-        name: Preparation(encoder.transform, (corruptions or {}).get(name))
-        for name, encoder in encoders.items()
-    }
-    origins = pretrained_on or {}
-    writers = {
-        name: store.writer(
-            name,
-            FeatureSpec(
-                backbone=dataclasses.replace(encoder.spec, pretrained_on=origins.get(name, ())),
-                transform=encoder.transform,
-                dtype=dtype,
-                numerics=encoder.numerics,
-                samples_digest=store.samples.digest,
-                corruption=preparations[name].corruption,
-            ),
-        )
-        for name, encoder in encoders.items()
-    }
-    tasks = {
-        name: FeatureTask(
-            encoders[name],
-            writer,
-            preparations[name],
-            ids=dataset.samples.ids,
-            batch_size=batch_size,
-        )
-        for name, writer in writers.items()
-        if not writer.sealed
-    }
-    work = SharedWork(list(tasks.values()), len(dataset.samples), batch_size, rank=rank)
-    prepared = [task.preparation for task in tasks.values()]
-    started, images = time.perf_counter(), 0
-    excluded: dict[int, str] = {}
-    with (
-        closing(work),
-        progress_bar("extract", work.left, unit="images", shown=progress) as advance,
-        PixelFeed(dataset, prepared, workers=workers, timeout_s=decode_timeout) as feed,
-    ):
-        while work.left:
-            before, images_before = work.left, images
-            for batch in feed.batches(work.batches(), longest=batch_size):
-                if batch.unreadable and on_error == "raise":
-                    _refuse(batch.unreadable)
-                excluded.update(batch.unreadable)
-                for task in tasks.values():
-                    task.take(batch)
-                images += len(batch.rows)
-                advance(len(batch.rows))
-            advance(max(before - work.left - (images - images_before), 0))  # done by others
-            if work.left and images == images_before:
-                work.wait()
-        missing = {name: task.finish(alone=rank is None) for name, task in tasks.items()}
-    unfinished = {name: shards for name, shards in missing.items() if shards}
-    seconds = time.perf_counter() - started
-    if tasks:
-        record(
-            store.folder,
-            "extract",
-            features={name: task.encoder.engine for name, task in tasks.items()},
-            images=images,
-            seconds=round(seconds, 3),
-        )
-    return Extraction(
-        store=store,
-        computed=tuple(name for name in tasks if name not in unfinished),
-        unchanged=tuple(name for name in writers if name not in tasks),
-        images=images,
-        seconds=seconds,
-        excluded=excluded,
-        unfinished=unfinished,
-    )
-
-
-def _refuse(unreadable: Mapping[int, str]) -> None:
-    first = next(iter(unreadable.values()))
-    more = f" ({len(unreadable) - 1} more in this batch)" if len(unreadable) > 1 else ""
-    raise UnreadableImageError(
-        f"{first}{more}; repair or remove it, or exclude such rows with --on-error skip"
-    )

@@ -80,7 +80,11 @@ def feature_requests(
 
 
 def load_encoders(
-    requests: Mapping[str, FeatureRequest], names: Iterable[str], *, device: str
+    requests: Mapping[str, FeatureRequest],
+    names: Iterable[str],
+    *,
+    device: str,
+    threads: int | None = None,
 ) -> dict[str, Encoder]:
     """Load the encoder of each of these features; features of one backbone share it.
 
@@ -92,6 +96,8 @@ def load_encoders(
         Of those whose encoders are needed.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    threads
+        Of a CPU; all cores if None.
 
     Raises
     ------
@@ -112,6 +118,7 @@ def load_encoders(
                 device=device,
                 numerics=request.fields["numerics"],
                 transform=request.fields["transform"],
+                threads=threads,
             )
         encoders[name] = loaded[request.source]
     return encoders

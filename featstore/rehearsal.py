@@ -16,12 +16,13 @@ from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
 from featstore.encoder import Encoder
 from featstore.errors import SpecMismatchError
-from featstore.extraction import check_images, is_done
+from featstore.extraction import is_done
 from featstore.feature import FeatureInfo
 from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
 from featstore.feature_task import encode_in_pieces
 from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
 from featstore.fingerprint import Fingerprint
+from featstore.image_store import check_images
 from featstore.location import open_folder
 from featstore.micro_batch import MicroBatch
 from featstore.preparation import Preparation

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from featstore.feature_task import FeatureTask
 from featstore.rank import Rank
+from featstore.writer import FeatureWriter
 
 #: Seconds between two looks at what others are computing.
-_POLL_S = 0.2
+POLL_S = 0.2
 
 
 class SharedWork:
@@ -44,13 +45,12 @@ class SharedWork:
         # Shards of different features nest: their sizes are powers of two.
         unit = max((task.shard_rows for task in tasks), default=1)
         self._step = min((task.shard_rows for task in tasks), default=1)
-        units = (
-            range(start, min(start + unit, n_rows))
-            for start in range(0, n_rows, unit)
+        self._units = [
+            rows
+            for rows in _cut(n_rows, unit)
             # Counted from the first row, so that all ranks agree however much is done.
-            if rank is None or rank.owns(start // unit)
-        )
-        self._units = [rows for rows in units if self._is_pending(rows)]
+            if (rank is None or rank.owns(rows.start // unit)) and self._is_pending(rows)
+        ]
 
     @property
     def left(self) -> int:
@@ -64,18 +64,22 @@ class SharedWork:
         became of them.
         """
         for unit in list(self._units):
-            for task in self._tasks:
-                task.claim(unit)
+            yield from self.batches_of(unit)
             if not self._is_pending(unit):
                 self._units.remove(unit)
-            for step in self._steps(unit):
-                if any(task.needs(step.start) for task in self._tasks):
-                    for first in range(step.start, step.stop, self._batch_size):
-                        yield range(first, min(first + self._batch_size, step.stop))
+
+    def batches_of(self, unit: range) -> Iterator[range]:
+        """Claim a unit, and yield the batches of what was granted."""
+        for task in self._tasks:
+            task.claim(unit)
+        for step in self._steps(unit):
+            if any(task.needs(step.start) for task in self._tasks):
+                for first in range(step.start, step.stop, self._batch_size):
+                    yield range(first, min(first + self._batch_size, step.stop))
 
     def wait(self) -> None:
         """Wait a moment for the others; what a dead process was at can then be claimed."""
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
 
     def close(self) -> None:
         """Give back what was claimed and not computed."""
@@ -91,3 +95,30 @@ class SharedWork:
             rows = range(start, min(start + self._step, unit.stop))
             if self._is_pending(rows):
                 yield rows
+
+
+def pending_units(writers: Sequence[FeatureWriter], n_rows: int) -> list[range]:
+    """Return the units of work with shards that no process has committed yet.
+
+    Parameters
+    ----------
+    writers
+        Of the features.
+    n_rows
+        Rows of the store.
+    """
+    pending = [(writer.layout.shard_rows, set(writer.pending())) for writer in writers]
+    unit = max((writer.layout.shard_rows for writer in writers), default=1)
+    return [
+        rows
+        for rows in _cut(n_rows, unit)
+        if any(
+            shard in shards
+            for size, shards in pending
+            for shard in range(rows.start // size, -(-rows.stop // size))
+        )
+    ]
+
+
+def _cut(n_rows: int, unit: int) -> Iterator[range]:
+    return (range(start, min(start + unit, n_rows)) for start in range(0, n_rows, unit))

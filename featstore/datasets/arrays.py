@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,6 +89,24 @@ class ImageArrays:
         """Return the pixels of a row."""
         return np.asarray(self._images[row])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave pixels that are mapped from a file in the file."""
+        images = self._images
+        base: object = getattr(images, "base", None)
+        if not isinstance(images, np.memmap) or not isinstance(base, mmap):
+            return self.__dict__  # in memory, or a part of what was mapped
+        order: Literal["C", "F"] = "C" if images.flags.c_contiguous else "F"
+        place = _MappedPixels(
+            str(images.filename), images.dtype, images.offset, images.shape, order
+        )
+        return {**self.__dict__, "_images": place}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Map them again."""
+        self.__dict__.update(state)
+        if isinstance(self._images, _MappedPixels):
+            self._images = self._images.open()
+
     def _marks(self) -> NDArray[np.uint64] | None:
         """CRC of each image; None for a file, which would have to be read as a whole."""
         if isinstance(self._images, np.memmap):
@@ -94,6 +114,20 @@ class ImageArrays:
         return np.asarray(
             [zlib.crc32(np.ascontiguousarray(image).tobytes()) for image in self._images], np.uint64
         )
+
+
+@dataclass(frozen=True)
+class _MappedPixels:
+    """Where a memory-mapped array lies, with the arguments of `numpy.memmap`."""
+
+    filename: str
+    dtype: np.dtype[Any]
+    offset: int
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+    def open(self) -> NDArray[Any]:
+        return np.memmap(self.filename, self.dtype, "r", self.offset, self.shape, order=self.order)
 
 
 def as_target(labels: Target | ArrayLike) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 from featstore.evaluate import evaluate
 from featstore.fixed_threads import fixed_threads
@@ -30,6 +31,11 @@ class Desk:
         self._threads, self._capacity = threads, capacity
         self._group: tuple[object, ...] | None = None
         self._shelf = Shelf(capacity)
+
+    @classmethod
+    def begin(cls, threads: int, capacity: int | None) -> Callable[[Cell], CellOutcome]:
+        """Set a desk up where its worker is, and return what computes there."""
+        return cls(threads, capacity).compute
 
     def compute(self, cell: Cell) -> CellOutcome:
         """Fit, evaluate and store; an error is an outcome like any other."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from featstore.ceiling import parse_bytes
 from featstore.cores import available_cores
-from featstore.errors import InvalidInputError
 from featstore.progress import progress_bar
-from featstore.study.inline import InlineWorker
+from featstore.study.cell import Cell
+from featstore.study.desk import Desk
 from featstore.study.outcome import CellOutcome
 from featstore.study.plan import StudyPlan
-from featstore.study.process import ProcessWorker
-from featstore.study.ray_cluster import RayWorker, connect
-from featstore.study.schedule import Schedule, Worker, compute
-from featstore.suggest import did_you_mean
-
-#: Where cells are computed.
-Engine = Literal["inline", "processes", "ray"]
+from featstore.study.schedule import Schedule, compute
+from featstore.workers import (
+    Engine,
+    InlineWorker,
+    ProcessWorker,
+    Worker,
+    check_engine,
+    connect,
+    ray_workers,
+)
 
 
 def run_plan(
@@ -51,11 +54,7 @@ def run_plan(
     MissingDependencyError
         If the engine is not installed.
     """
-    if engine not in get_args(Engine):
-        known = did_you_mean(engine, get_args(Engine))
-        raise InvalidInputError(f"there is no engine {engine!r} for studies. {known}")
-    if workers is not None and workers < 1:
-        raise InvalidInputError(f"a study needs at least one worker, got {workers}")
+    check_engine(engine, workers, what="a study")
     for planned in plan.cells:
         if planned.refused:
             note(
@@ -71,14 +70,15 @@ def run_plan(
     count = 1 if engine == "inline" else workers or max(cores // threads, 1)
     count = min(count, len(missing))
     capacity = None if ceiling is None else ceiling // count
-    made: list[Worker] = []
-    for _ in range(count):
-        if engine == "ray":
-            gpu = any(planned.cell.arguments.device == "cuda" for planned in missing)
-            made.append(RayWorker(threads, capacity, gpu=gpu))
-        else:
-            kind = ProcessWorker if engine == "processes" else InlineWorker
-            made.append(kind(threads, capacity))
+    begin = partial(Desk.begin, threads, capacity)
+    made: Sequence[Worker[Cell, CellOutcome]]
+    if engine == "ray":
+        gpu = any(planned.cell.arguments.device == "cuda" for planned in missing)
+        made = ray_workers(count, begin, cpus=threads, gpus=int(gpu))
+    elif engine == "processes":
+        made = [ProcessWorker(begin) for _ in range(count)]
+    else:
+        made = [InlineWorker(begin)]
     # On a cluster every machine has memory of its own, and Ray decides what goes where.
     schedule = Schedule(missing, memory=None if engine == "ray" else ceiling)
     with progress_bar("study", len(missing), unit="cells", shown=progress) as advance:

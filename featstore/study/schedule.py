@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Protocol
 
 from featstore.study.cell import Cell
 from featstore.study.outcome import CellOutcome
 from featstore.study.plan import PlannedCell
+from featstore.workers import Worker
 
 _WORTH_SHARING = 2  # cells: for a last one alone no second worker reads the matrix again
-
-
-class Worker(Protocol):
-    """Computes one cell at a time, somewhere."""
-
-    def submit(self, cell: Cell) -> Future[CellOutcome]:
-        """Begin; the future fails only if the worker itself does."""
-        ...
-
-    def renew(self) -> None:
-        """Replace what has died."""
-        ...
-
-    def close(self) -> None:
-        """End, and whatever it is at."""
-        ...
 
 
 class Schedule:
@@ -82,7 +66,7 @@ class Schedule:
 
 
 def compute(
-    schedule: Schedule, workers: Sequence[Worker]
+    schedule: Schedule, workers: Sequence[Worker[Cell, CellOutcome]]
 ) -> Iterator[tuple[PlannedCell, CellOutcome]]:
     """Compute all cells; yield each with its outcome as it comes.
 

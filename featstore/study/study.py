@@ -19,10 +19,11 @@ from featstore.store import FeatureStore
 from featstore.study.failures import Failures
 from featstore.study.grid import STORE_AXES, cells_of, check_protocol
 from featstore.study.plan import StudyPlan
-from featstore.study.runner import Engine, run_plan
+from featstore.study.runner import run_plan
 from featstore.study.settings import check_value, checked_settings
 from featstore.study.table import pivot, results
 from featstore.suggest import did_you_mean
+from featstore.workers import Engine
 
 if TYPE_CHECKING:
     from featstore.study.outcome import CellOutcome

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +94,6 @@ SMALL_CLIP = {
 
 
 def test_open_clip_before_and_behind_the_projection(tmp_path: Path, normalise: Any) -> None:
-    import json
 
     open_clip = pytest.importorskip("open_clip")
     (tmp_path / "small-clip.json").write_text(json.dumps(SMALL_CLIP))
@@ -124,7 +126,9 @@ def test_open_clip_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(open_clip, "create_model", unreachable)
-    with pytest.raises(WeightsError, match=r"from .*laion.*no network.*open_clip/ViT-B-32@FILE"):
+    address = r"huggingface.co/laion/CLIP-[^/]*/resolve/main/open_clip_model.safetensors"
+    message = rf"no network\. Fetch https://{address} by hand .*open_clip/ViT-B-32@FILE"
+    with pytest.raises(WeightsError, match=message):
         load_encoder("open_clip/ViT-B-32@laion2b_s34b_b79k")
 
 
@@ -240,3 +244,45 @@ def test_several_layers_in_one_pass() -> None:
 def test_layers_that_cannot_be(source: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         load_encoder(source, device="cpu")
+
+
+def test_hubs_that_cannot_be_reached_say_what_to_fetch_and_where_to_put_it(tmp_path: Path) -> None:
+    for package in ("timm", "open_clip", "transformers"):
+        pytest.importorskip(package)
+    script = Path(__file__).parents[1] / "support" / "unreachable_hubs.py"
+    command = [sys.executable, "-W", "ignore", str(script), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)  # nobody else writes there
+    hub = "https://huggingface.co"
+    torch_home, hf_home = tmp_path / "torch" / "hub", tmp_path / "hf" / "hub"
+    wanted = {
+        "torchvision/resnet18": [
+            "https://download.pytorch.org/models/resnet18-f37072fd.pth: <urlopen error [Errno 111]",
+            f"Put that file into {torch_home}/checkpoints",
+        ],
+        "timm/resnet18.a1_in1k": [
+            f"Fetch {hub}/timm/resnet18.a1_in1k/resolve/main/model.safetensors by hand",
+            "checkpoint:FILE?arch=timm/resnet18",
+            f"copy the folder models--timm--resnet18.a1_in1k of the cache there into {hf_home}",
+        ],
+        "open_clip/ViT-B-32@laion2b_s34b_b79k": [
+            f"{hub}/laion/CLIP-ViT-B-32-laion2B-s34B-b79K/resolve/main/open_clip_model.safetensors",
+            "open_clip/ViT-B-32@FILE",
+        ],
+        "hf:facebook/dinov2-small": [
+            "`hf download facebook/dinov2-small --local-dir FOLDER`",
+            "then give hf:FOLDER",
+        ],
+        "torch.hub:facebookresearch/dino:main/dino_vits16?trust=yes": [
+            "clone https://github.com/facebookresearch/dino and give the folder",
+            f"{torch_home}/checkpoints",
+        ],
+        f"torch.hub:{tmp_path}/someones/small": [
+            "Fetch https://example.org/weights/small.pth by hand",
+            f"put it at {torch_home}/checkpoints/small.pth",
+        ],
+    }
+    assert said.keys() == wanted.keys()
+    for source, parts in wanted.items():
+        for part in parts:
+            assert part in said[source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,19 @@ def test_a_target_is_taken_as_it_is() -> None:
     target = Target("single", ("z", "a"), np.asarray([0, 1], np.int32))
     data = ImageArrays(np.zeros((2, 4, 4), np.uint8), target, hold_out=None)
     assert data.samples.targets["label"].classes == ("z", "a")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_mapped_pixels_stay_in_their_file_when_the_images_travel(
+    whole: bool, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), np.uint8)
+    np.save(tmp_path / "x.npy", pixels)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    if not whole:
+        mapped = mapped[3:5]
+    sent = pickle.dumps(ImageArrays(mapped, np.arange(len(mapped)) % 2, hold_out=None))
+    assert (len(sent) < 5000) == whole
+    arrived = pickle.loads(sent)
+    for row in (0, len(mapped) - 1):
+        np.testing.assert_array_equal(arrived.image(row), mapped[row])

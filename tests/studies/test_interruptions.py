@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from same_bits import same_bits
 import featstore as fs
 from featstore.cli.main import group
 from featstore.store import FeatureStore
-from featstore.study.process import ProcessWorker
+from featstore.study.desk import Desk
 from featstore.study.schedule import Schedule, compute
+from featstore.workers import ProcessWorker
 
 LISTS = 'probes = ["logistic"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1, 2]\n'
 
@@ -61,7 +63,7 @@ def test_a_worker_that_dies_costs_its_cell_alone(
 ) -> None:
     path = write_study('probes = ["ridge", "centroid"]\nfeatures = ["pca"]')
     plan = fs.Study.from_toml(path).plan()
-    worker = ProcessWorker(1, None)
+    worker = ProcessWorker(partial(Desk.begin, 1, None))
 
     def kill() -> None:
         wait_for(multiprocessing.active_children)

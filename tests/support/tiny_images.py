@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.encoder import Encoder
 from featstore.samples import Samples
 from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
@@ -59,3 +60,8 @@ class Projection:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return pixels.reshape(len(pixels), -1).astype(np.float32) / 255 @ self.weights
+
+
+def projections(device: str, threads: int) -> dict[str, Encoder]:
+    """Load two encoders, whose shards have 256 and 512 rows at 1,000 images."""
+    return {"x": Projection(), "wide": Projection(dim=12)}

@@ -1,4 +1,4 @@
-"""ProcessWorker: cells computed in a process of their own on this machine."""
+"""ProcessWorker: computes in a process of its own on this machine."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
-from featstore.study.cell import Cell
-from featstore.study.desk import Desk
-from featstore.study.outcome import CellOutcome
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
-class ProcessWorker:
+class ProcessWorker(Generic[_Item, _Result]):
     """An executor of one process.
 
-    One for each worker and not one for all: what a process holds serves the cells that it gets, and
-    of a process that dies it is known which cell it was at.
+    One for each worker and not one for all: what a process holds serves the items that it gets, and
+    of a process that dies it is known which item it was at.
 
     Parameters
     ----------
-    threads, capacity
-        Of its desk.
+    begin
+        See `featstore.workers.worker.Worker`; it can be pickled.
     """
 
-    def __init__(self, threads: int, capacity: int | None) -> None:
-        self._settings = (threads, capacity)
+    def __init__(self, begin: Callable[[], Callable[[_Item], _Result]]) -> None:
+        self._begin = begin
         self._start()
 
     def _start(self) -> None:
@@ -37,16 +38,16 @@ class ProcessWorker:
             1,
             mp_context=context,
             initializer=_begin,
-            initargs=(self._lifeline, *self._settings),
+            initargs=(self._lifeline, self._begin),
         )
 
-    def submit(self, cell: Cell) -> Future[CellOutcome]:
-        """Begin to compute a cell."""
+    def submit(self, item: _Item) -> Future[_Result]:
+        """Begin to compute an item."""
         try:
-            return self._executor.submit(_compute, cell)
+            return self._executor.submit(_compute, item)
         except BrokenExecutor:  # it died idle
             self.renew()
-            return self._executor.submit(_compute, cell)
+            return self._executor.submit(_compute, item)
 
     def renew(self) -> None:
         """Start another process."""
@@ -54,23 +55,23 @@ class ProcessWorker:
         self._start()
 
     def close(self) -> None:
-        """End the process, whatever it is at: runs are stored whole or not at all."""
+        """End the process, whatever it is at: what it writes is written whole or not at all."""
         self._held.close()
         self._executor.shutdown(cancel_futures=True)
         self._lifeline.close()
 
 
-#: Of a worker process, which computes for one study; there is no other way to hand it on from
-#: one call to the next.
-_desk: Desk | None = None
+#: What a worker process computes with; there is no other way to hand it on from one call to the
+#: next.
+_work: Callable[[Any], Any] | None = None
 
 
-def _begin(lifeline: Connection, threads: int, capacity: int | None) -> None:
-    global _desk
+def _begin(lifeline: Connection, begin: Callable[[], Callable[[Any], Any]]) -> None:
+    global _work
     # Ctrl-C reaches every process of a terminal; the one that was started decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    _desk = Desk(threads, capacity)
+    _work = begin()
 
 
 def _end_with(lifeline: Connection) -> None:
@@ -79,6 +80,6 @@ def _end_with(lifeline: Connection) -> None:
     os._exit(1)
 
 
-def _compute(cell: Cell) -> CellOutcome:
-    assert _desk is not None
-    return _desk.compute(cell)
+def _compute(item: Any) -> Any:
+    assert _work is not None
+    return _work(item)
