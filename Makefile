@@ -18,7 +18,7 @@ check: .venv/dev
 
 # The pages of docs/ with a reference, to be read in build/site; a broken link or docstring fails.
 docs: .venv/dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 suite: .venv/dev
 	$(BIN)/pytest -n auto --dist loadfile

@@ -35,7 +35,7 @@ _PROBES = ("logistic", "ridge", "lda", "knn", "svm")
 @click.option(
     "--rows",
     type=click.IntRange(min=2),
-    default=4000,
+    default=2000,
     show_default=True,
     help="Training rows drawn at random, and as many test rows.",
 )
@@ -45,7 +45,7 @@ _PROBES = ("logistic", "ridge", "lda", "knn", "svm")
     type=click.FloatRange(min=0, min_open=True),
     default=20,
     show_default=True,
-    help="CPU seconds for scikit-learn in all.",
+    help="CPU seconds in all, an equal part for each probe.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of everybody."
@@ -127,7 +127,9 @@ def _show(found: Bench) -> None:
             }
             for solver in dict.fromkeys(arrival.solver for arrival in found.arrivals)
         )
-        echo_table(frame, title=f"logistic, C = {found.C:g}: CPU s, and how many times ours; {what}")
+        echo_table(
+            frame, title=f"logistic, C = {found.C:g}: CPU s, and how many times ours; {what}"
+        )
         if not all(arrival.arrived for arrival in found.arrivals):
             echo_note(
                 "what is behind > was stopped by the budget or by rounding at the accuracy in "

@@ -62,15 +62,14 @@ def _path(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
     return [CompletionItem(incomplete, type=kind)]
 
 
-def _members(
-    folders: tuple[str, ...], ctx: click.Context, incomplete: str
-) -> list[CompletionItem]:
+def _members(folders: tuple[str, ...], ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Names in a store; behind a comma, the next name."""
     stores = ctx.params.get("store") or ctx.params.get("stores") or ()
     stores = (stores,) if isinstance(stores, str) else stores
     names = {
         member.parent.name
-        for store in stores
+        # An option that still lacks its value leaves the arguments where they were found.
+        for store in (*stores, *ctx.args)
         for folder in folders
         for member in Path(store).expanduser().glob(f"{folder}/*/zarr.json")
     }

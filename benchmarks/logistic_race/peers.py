@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featstore.race.peers import MOST_ITERATIONS, Peer, fit, scikit_learn_peers, watched_minimize
+from featstore.race.peers import (
+    MOST_ITERATIONS,
+    Peer,
+    fit,
+    lbfgs_of_scikit_learn,
+    scikit_learn_peers,
+    watched_minimize,
+)
 from featstore.race.problem import Problem
 from featstore.race.trajectory import Trajectory
 
@@ -23,7 +30,9 @@ def lbfgs_of_scikit_learn_intelex(problem: Problem, trajectory: Trajectory) -> N
     from sklearnex.linear_model import LogisticRegression as Accelerated
 
     def by_class(w: NDArray[Any]) -> NDArray[Any]:
-        return np.roll(w.reshape(int(problem.y.max()) + 1, -1), -1, axis=1)  # its intercepts come first
+        return np.roll(
+            w.reshape(int(problem.y.max()) + 1, -1), -1, axis=1
+        )  # its intercepts come first
 
     module = importlib.import_module("daal4py.sklearn.linear_model.logistic_path")
     with watched_minimize(module, by_class, trajectory):
@@ -70,7 +79,11 @@ def lbfgs_of_torch(problem: Problem, trajectory: Trajectory) -> None:
 
 def peers() -> dict[str, Peer]:
     """Name the peers whose packages are there."""
-    found = {**scikit_learn_peers(), "torch.optim.LBFGS": lbfgs_of_torch}
+    found = {
+        **scikit_learn_peers(),
+        "scikit-learn lbfgs float32": lbfgs_of_scikit_learn(np.float32),
+        "torch.optim.LBFGS": lbfgs_of_torch,
+    }
     if find_spec("sklearnex"):
         found["scikit-learn-intelex"] = lbfgs_of_scikit_learn_intelex
     return found

@@ -58,7 +58,7 @@ def _raised(node: ast.AST, known: set[str]) -> Iterator[Message]:
         for argument in node.args[:1]:
             for text in _texts(argument):
                 if text.strip(BLANK + " "):
-                    yield Message(node.func.id, text)
+                    yield Message(node.func.id, re.sub(f"{BLANK}{{2,}}", BLANK, text))
 
 
 def _texts(node: ast.expr) -> list[str]:

@@ -112,7 +112,7 @@ def _all_messages(root: Path) -> str:
 
 
 def _exported(root: Path, module: str, title: str, intro: str) -> str:
-    """A page of a module's public names, functions before types."""
+    """Make a page of a module's public names, functions before types."""
     names = _public_names(root / module.replace(".", "/") / "__init__.py")
     functions = [name for name in names if name[0].islower()]
     types = [name for name in names if name[0].isupper()]
@@ -144,7 +144,7 @@ def _modules(folder: Path) -> list[Path]:
 
 
 def _prose(text: str) -> str:
-    """Click's help as Markdown: what follows a line of \\b is shown as it is."""
+    r"""Click's help as Markdown: what follows a line of \b is shown as it is."""
     parts = []
     for paragraph in re.split(r"\n\s*\n", text):
         lines = [line.strip() for line in paragraph.splitlines()]

@@ -20,8 +20,8 @@ def examine(folder: str | Path | None = None, *, store: str | None = None) -> It
     Parameters
     ----------
     folder
-        Where stores are to be: its disk is measured.  The store's own folder by default, or else the
-        current one.
+        Where stores are to be: its disk is measured.  By default the store's own folder, or else
+        the current one.
     store
         A store to look at as well, by path or URL.
 

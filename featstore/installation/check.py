@@ -19,8 +19,8 @@ class Check:
     subject
         What was looked at.
     state
-        ``ok``; ``note`` where something could be better or is not there and need not be; ``problem``
-        where featstore will not work as it should.
+        ``ok``; ``note`` where something could be better or is not there and need not be;
+        ``problem`` where featstore will not work as it should.
     found
         What is there.
     advice

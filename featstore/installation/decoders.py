@@ -71,7 +71,9 @@ def _check_jpeg() -> Check:
             "pip install --force-reinstall --only-binary :all: pillow: its wheels bring "
             "libjpeg-turbo, which decodes faster",
         )
-    return Check("decoders", "JPEG", "ok", f"libjpeg-turbo {features.version('libjpeg_turbo')}: {rate}")
+    return Check(
+        "decoders", "JPEG", "ok", f"libjpeg-turbo {features.version('libjpeg_turbo')}: {rate}"
+    )
 
 
 def _picture(height: int, width: int) -> NDArray[np.uint8]:

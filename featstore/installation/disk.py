@@ -43,7 +43,9 @@ class DiskSpeed:
     megabytes: float
 
 
-def disk_speed(folder: Path, *, megabytes: int = _MEGABYTES, seconds: float = _SECONDS) -> DiskSpeed:
+def disk_speed(
+    folder: Path, *, megabytes: int = _MEGABYTES, seconds: float = _SECONDS
+) -> DiskSpeed:
     """Write random bytes to a new file in a folder, read them, remove them.
 
     Parameters

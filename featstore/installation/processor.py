@@ -43,7 +43,7 @@ def check_cores(limits: Limits | None = None) -> Check:
         "cores",
         "note",
         found,
-        f"export OMP_NUM_THREADS={threads}: libraries do not see the quota and start {seen} threads",
+        f"export OMP_NUM_THREADS={threads}: libraries see no quota and start {seen} threads",
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featstore.race.problem import Problem
-from featstore.race.trajectory import OutOfTimeError, Trajectory
+from featstore.race.trajectory import StopError, Trajectory
 
 MOST_ITERATIONS = 100_000
 _TINY = 1e-14
@@ -60,18 +60,23 @@ def newton_cg_of_scikit_learn(problem: Problem, trajectory: Trajectory) -> None:
 
 
 def scikit_learn_peers() -> dict[str, Peer]:
-    """Name scikit-learn's ways."""
+    """Name scikit-learn's ways that come to any accuracy: in float64."""
     return {
         "scikit-learn lbfgs": lbfgs_of_scikit_learn(np.float64),
-        "scikit-learn lbfgs float32": lbfgs_of_scikit_learn(np.float32),
         "scikit-learn newton-cg": newton_cg_of_scikit_learn,
     }
 
 
-def run(peer: Peer, problem: Problem, *, budget: float) -> Trajectory:
-    """Run a peer until it stops or its CPU seconds are used up."""
-    trajectory = Trajectory(budget)
-    with suppress(OutOfTimeError), warnings.catch_warnings():
+def run(
+    peer: Peer,
+    problem: Problem,
+    *,
+    budget: float,
+    is_enough: Callable[[NDArray[Any]], bool] | None = None,
+) -> Trajectory:
+    """Run a peer until it stops, its CPU seconds are used up, or its parameters are good enough."""
+    trajectory = Trajectory(budget, is_enough)
+    with suppress(StopError), warnings.catch_warnings():
         # Line searches that end at the limits of rounding.
         warnings.filterwarnings("ignore", message="(?i).*line search")
         peer(problem, trajectory)

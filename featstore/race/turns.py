@@ -107,8 +107,7 @@ def take_turns(
 
     if probe not in PAIRS:
         raise InvalidInputError(
-            f"there is no race for the probe {probe!r}. "
-            f"{did_you_mean(probe, ['logistic', *PAIRS])}"
+            f"there is no race for the probe {probe!r}. {did_you_mean(probe, ['logistic', *PAIRS])}"
         )
     arguments, counterpart, make = PAIRS[probe]
     makers = (lambda: registry.probe(probe)(**arguments), make)

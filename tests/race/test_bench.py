@@ -110,3 +110,12 @@ def test_what_cannot_be_raced(store: FeatureStore, tmp_path: Path) -> None:
     fill(alike, "pixels", digits()[0])
     with pytest.raises(InvalidInputError, match="a single class"):
         bench(alike, "pixels")
+
+
+def test_a_shared_budget_stops_who_has_arrived() -> None:
+    given = problem(300)
+    arrivals, _ = race(
+        given, scikit_learn_peers(), repeats=2, budget=30, accuracies=(1e-2,), shared=True
+    )
+    assert all(arrival.arrived for arrival in arrivals)
+    assert sum(arrival.cpu_s for arrival in arrivals) < 5  # nobody went on to use up the budget
