@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ MODULES = {
         "featstore.backbones",
         "Backbones",
         "Frozen networks from a line of text; [what can be written](../backbones.md).",
+    ),
+    "plots": (
+        "featstore.plots",
+        "Plots",
+        "Frames in, matplotlib axes out: on the axes that are given, or on a new figure. "
+        "`fs.plots.to_svg(ax.figure)` gives text to embed in a page.",
     ),
 }
 #: Page -> modules that are shown whole.
@@ -56,7 +63,7 @@ def on_files(files: Files, config: Any) -> Files:
         "Analyses",
         "Functions and results over stored predictions: frames in, frames out. "
         "`fs.compare`, `run.per_class()` and others call them.",
-        ("featstore.plots", *modules),
+        modules,
     )
     pages["commands"] = commands()
     pages["messages"] = _all_messages(root)
@@ -113,21 +120,27 @@ def _all_messages(root: Path) -> str:
 
 def _exported(root: Path, module: str, title: str, intro: str) -> str:
     """Make a page of a module's public names, functions before types."""
-    names = _public_names(root / module.replace(".", "/") / "__init__.py")
+    folder = root / module.replace(".", "/")
+    names = _public_names(folder / "__init__.py")
     functions = [name for name in names if name[0].islower()]
     types = [name for name in names if name[0].isupper()]
     parts = [f"# {title}\n", f"{intro}\n"]
     for heading, chosen in (("Functions", functions), ("Types", types)):
         if chosen:
             parts.append(f"## {heading}\n")
-            parts += [f"::: {module}.{name}\n" for name in chosen]
+            parts += [f"::: {_place(folder, module, name)}\n" for name in chosen]
     return "\n".join(parts)
 
 
-def _whole(title: str, intro: str, modules: tuple[str, ...]) -> str:
+def _whole(title: str, intro: str, modules: Sequence[str]) -> str:
     options = "    options:\n      heading_level: 2\n      show_root_full_path: true\n"
     shown = "\n".join(f"::: {module}\n{options}" for module in modules)
     return f"# {title}\n\n{intro}\n\n{shown}"
+
+
+def _place(folder: Path, module: str, name: str) -> str:
+    """Where a public name is: behind the module of the same name, if there is one."""
+    return f"{module}.{name}.{name}" if (folder / f"{name}.py").exists() else f"{module}.{name}"
 
 
 def _public_names(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def messages() -> ModuleType:
+def site() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         "messages", REPOSITORY / "docs" / "site" / "messages.py"
     )
@@ -30,27 +31,33 @@ def messages() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def raised(site: ModuleType) -> list[Any]:
+    """Return the messages of the code; reading all of it takes a second."""
+    found: list[Any] = site.messages(REPOSITORY)
+    return found
+
+
 def quoted() -> list[str]:
     page = (REPOSITORY / "docs" / "errors.md").read_text()
     return re.findall(r"^### `(.*)`$", page, re.MULTILINE)
 
 
-def test_every_quoted_message_is_in_the_code(messages: ModuleType) -> None:
-    known = {message.text for message in messages.messages(REPOSITORY)}
+def test_every_quoted_message_is_in_the_code(raised: list[Any]) -> None:
+    known = {message.text for message in raised}
     assert len(quoted()) > 20
     assert [text for text in quoted() if text not in known] == []
 
 
-def test_messages_are_read_as_they_are_raised(messages: ModuleType, tmp_path: Path) -> None:
-    found = messages.messages(REPOSITORY)
-    assert {message.error for message in found} <= set(vars(featstore.errors))
-    with pytest.raises(StoreNotFoundError) as raised:
+def test_messages_are_read_as_they_are_raised(raised: list[Any], tmp_path: Path) -> None:
+    assert {message.error for message in raised} <= set(vars(featstore.errors))
+    with pytest.raises(StoreNotFoundError) as info:
         FeatureStore.open(tmp_path / "none.zarr")
-    matching = [message for message in found if message.pattern.fullmatch(str(raised.value))]
+    matching = [message for message in raised if message.pattern.fullmatch(str(info.value))]
     assert "StoreNotFoundError" in {message.error for message in matching}
 
 
-def test_choices_and_sums_of_texts(messages: ModuleType, tmp_path: Path) -> None:
+def test_choices_and_sums_of_texts(site: ModuleType, tmp_path: Path) -> None:
     for folder in ("featstore", "probes", "backbones", "cli"):
         (tmp_path / folder).mkdir()
     (tmp_path / "featstore" / "errors.py").write_text("class WrongError(Exception): ...\n")
@@ -58,7 +65,7 @@ def test_choices_and_sums_of_texts(messages: ModuleType, tmp_path: Path) -> None
         "raise WrongError(f'{n} is ' + ('much' if n else 'nothing'))\n"
         "raise ValueError('not ours')\n"
     )
-    assert [message.text for message in messages.messages(tmp_path)] == [
+    assert [message.text for message in site.messages(tmp_path)] == [
         "… is much",
         "… is nothing",
     ]
