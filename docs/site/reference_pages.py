@@ -81,22 +81,34 @@ def commands() -> str:
         "# Every command and option\n",
         "What `--help` says, on one page; [commands](../commands.md) says what belongs together.\n",
     ]
-    for name in group.list_commands(top):
-        command = group.get_command(top, name)
+    parts += _members(top, level=2)
+    return "\n".join(parts)
+
+
+def _members(ctx: click.Context, *, level: int) -> list[str]:
+    """Describe the commands of a group, and those of groups among them."""
+    group = ctx.command
+    assert isinstance(group, click.Group)
+    parts = []
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
         assert command is not None
-        ctx = click.Context(command, info_name=name, parent=top)
-        parts.append(f"## {name}\n\n{_prose(command.help or '')}\n")
-        usage = " ".join(command.collect_usage_pieces(ctx))
-        parts.append(f"```sh\nfeatstore {name} {usage}\n```\n")
+        inner = click.Context(command, info_name=name, parent=ctx)
+        path = inner.command_path.removeprefix("featstore ")
+        usage = " ".join(command.collect_usage_pieces(inner))
+        parts += [f"{'#' * level} {path}\n", f"{_prose(command.help or '')}\n"]
+        parts.append(f"```sh\nfeatstore {path} {usage}\n```\n")
         rows = [
             record
-            for parameter in command.get_params(ctx)
-            if (record := parameter.get_help_record(ctx)) is not None
+            for parameter in command.get_params(inner)
+            if (record := parameter.get_help_record(inner)) is not None and record[1]
         ]
         parts.append("| option | |\n|---|---|")
-        parts += [f"| `{_cell(left)}` | {_text(right)} |" for left, right in rows]
+        parts += [f"| `{left}` | {_text(right)} |" for left, right in rows]
         parts.append("")
-    return "\n".join(parts)
+        if isinstance(command, click.Group):
+            parts += _members(inner, level=level + 1)
+    return parts
 
 
 def _all_messages(root: Path) -> str:
@@ -166,10 +178,6 @@ def _prose(text: str) -> str:
         else:
             parts.append(_text(" ".join(lines)))
     return "\n\n".join(parts)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _text(text: str) -> str:

@@ -32,6 +32,7 @@ def test_every_command_and_option_is_shown(pages: ModuleType) -> None:
     assert all(f"\n## {command}\n" in shown for command in COMMANDS)
     for part in ("`-o, --out TEXT`", "featstore extract [OPTIONS] IMAGES", "\\[required\\]"):
         assert part in shown
+    assert "\n### study run\n" in shown
     assert "\b" not in shown
 
 

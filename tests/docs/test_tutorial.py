@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 
 from featstore.cli.main import group
+
+#: Of the 1,797, so that the test is quick.
+FEW = 500
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 
 
 def test_everything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = load_digits()
+    few = Bunch(**{name: every[name][:FEW] for name in ("images", "data", "target")})
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: few)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
@@ -29,5 +37,5 @@ def test_everything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             assert program == "featstore"
             result = CliRunner().invoke(group, arguments)
             assert result.exit_code == 0, f"{line}\n{result.output}"
-    assert names["run"].accuracy > 0.9
+    assert names["run"].accuracy > 0.8
     assert "pixels" in (tmp_path / "digits.html").read_text()
