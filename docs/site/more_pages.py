@@ -11,8 +11,7 @@ def on_config(config: Any) -> Any:
     """Add them to the navigation."""
     docs = Path(config.docs_dir)
     named = set(_named(config.nav))
-    found = [path.relative_to(docs) for path in sorted(docs.glob("*.md"))]
-    found += [path.relative_to(docs) for path in sorted(docs.glob("design/*.md"))]
+    found = [path.relative_to(docs) for path in sorted(docs.rglob("*.md"))]
     more = [path.as_posix() for path in found if path.as_posix() not in named]
     if more:
         config.nav.append({"More": more})

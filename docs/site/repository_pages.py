@@ -37,10 +37,14 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
-    """Turn links between files of the repository into links between pages."""
+    """Turn links between files of the repository into links between pages.
+
+    A file that is no page, such as a script, is copied beside them.
+    """
     here = page.file.src_uri
     if here.startswith("reference/"):
         return markdown
+    root = Path(config.config_file_path).parent
     folder = posixpath.dirname(_ORIGINS.get(here, f"docs/{here}"))
 
     def moved(link: re.Match[str]) -> str:
@@ -50,7 +54,11 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
         target = posixpath.normpath(posixpath.join(folder, path))
         uri = {**PAGES, **MADE_FROM}.get(target, target.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
-            raise PluginError(f"{here} links to {path}, which is no page of the site")
+            uri = f"files/{target}"
+            if not (root / target).is_file():
+                raise PluginError(f"{here} links to {path}, which is no file of the repository")
+            if files.get_file_from_path(uri) is None:
+                files.append(File.generated(config, uri, abs_src_path=str(root / target)))
         return posixpath.relpath(uri, posixpath.dirname(here)) + link["rest"]
 
     pieces, end = [], 0

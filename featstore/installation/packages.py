@@ -25,7 +25,7 @@ ENABLES = {
     "corruptions": "the common corruptions of ImageNet-C",
     "ray": "studies and extraction on a Ray cluster",
 }
-_FOR_DEVELOPERS = {"dev", "demo", "bench", "docs"}
+FOR_DEVELOPERS = {"dev", "demo", "bench", "docs"}
 #: Module names where they are not the distribution's.
 _MODULES = {"scikit-learn": "sklearn", "faiss-cpu": "faiss", "pillow": "PIL"}
 #: Why a release that the requirements leave out is left out.
@@ -81,7 +81,7 @@ def check_extras(distribution: str = "featstore") -> Iterator[Check]:
     except metadata.PackageNotFoundError:
         return
     for extra in found.get_all("Provides-Extra") or []:
-        if extra in _FOR_DEVELOPERS:
+        if extra in FOR_DEVELOPERS:
             continue
         brings = [
             requirement

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import warnings
 from collections.abc import Callable
 from importlib import metadata
@@ -24,10 +25,18 @@ from featstore.installation.cgroup import Limits, cgroup_limits
 from featstore.installation.decoders import check_decoders
 from featstore.installation.disk import check_disk
 from featstore.installation.layout import check_layout
-from featstore.installation.packages import check_extras, check_packages
+from featstore.installation.packages import (
+    ENABLES,
+    FOR_DEVELOPERS,
+    check_extras,
+    check_packages,
+)
 from featstore.installation.processor import check_cores, check_memory, check_threads
 from featstore.installation.stored import check_store
 from featstore.installation.torch_devices import check_devices, nvidia_driver
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def states(checks: Any) -> dict[str, str]:
@@ -129,6 +138,12 @@ def test_extras(requires: Callable[..., None]) -> None:
     assert onnx.state == "note"
     assert onnx.advice.endswith('pip install "featstore[onnx]"')
     assert new.state == "problem"
+
+
+def test_every_extra_says_what_it_enables() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    extras = set(settings["project"]["optional-dependencies"])
+    assert extras == set(ENABLES) | FOR_DEVELOPERS
 
 
 def test_running_from_a_folder_that_is_not_installed() -> None:
