@@ -48,6 +48,11 @@ def command(store: str | None, folder: str | None, as_json: bool) -> None:
             if check.advice:
                 click.echo(f"  {'':7}  {'':{width}}  → {check.advice}")
         counts = Counter(check.state for check in checks)
-        click.echo(f"{counts['ok']} ok, {counts['note']} notes, {counts['problem']} problems")
+        click.echo(
+            ", ".join(
+                f"{counts[state]} {state}{'s' * (counts[state] != 1 and state != 'ok')}"
+                for state in _COLOURS
+            )
+        )
     if problems:
         raise SystemExit(1)

@@ -8,7 +8,7 @@ the same parts.
 from __future__ import annotations
 
 from featstore.race.arrival import Arrival
-from featstore.race.bench import Bench, bench
+from featstore.race.contest import Bench, bench
 from featstore.race.reading import Reading
 from featstore.race.turns import Turn
 

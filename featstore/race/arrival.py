@@ -74,11 +74,11 @@ def race(
         How often everybody runs.
     budget
         CPU seconds after which a peer's run is stopped.
+    accuracies
+        Distances from the optimum, relative to it.
     shared
         Whether the budget is that of all runs of all peers: each has an equal part of what is left,
         and is stopped as soon as it has come to the last accuracy.
-    accuracies
-        Distances from the optimum, relative to it.
 
     Returns
     -------

@@ -27,9 +27,9 @@ class Reading:
     Attributes
     ----------
     operation
-        ``load``: all values as a new array.  ``scan``: all values in order, each touched once, in
-        blocks.  ``gather``: a tenth of the rows, in random order.  ``shuffled``: all rows in
-        shuffled batches.
+        ``load``: all values of the view as a new array.  ``scan``: all values in order, each
+        touched once, in blocks.  ``gather``: a tenth of the rows, in random order.  ``shuffled``:
+        all rows in shuffled batches.
     first_mb_s, mb_s
         MB a second by the clock: the first time, when the medium may have to be asked, and the
         median of the times after that.

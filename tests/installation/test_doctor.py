@@ -35,7 +35,6 @@ from featstore.installation.processor import check_cores, check_memory, check_th
 from featstore.installation.stored import check_store
 from featstore.installation.torch_devices import check_devices, nvidia_driver
 
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -69,7 +68,7 @@ def test_the_command_and_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(group, ["doctor"])
     assert result.exit_code == 0
     assert "→ buy" in result.output
-    assert "1 ok, 1 notes, 0 problems" in result.output
+    assert "1 ok, 1 note, 0 problems" in result.output
     checks.append(Check("torch", "CUDA", "problem", "old driver", "update it"))
     result = CliRunner().invoke(group, ["doctor", "--json"])
     assert result.exit_code == 1

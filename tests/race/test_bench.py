@@ -22,6 +22,7 @@ from featstore.race.reading import read_speeds
 from featstore.race.turns import PAIRS
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
+from featstore.view import View
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,14 @@ def test_reading_covers_every_way(store: FeatureStore) -> None:
         assert reading.repeats >= 1
         # float16, 64 columns: both rates are of the same time.
         assert reading.mb_s * 1e6 == pytest.approx(reading.rows_s * 128)
+
+
+def test_no_more_is_read_than_fits(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[View] = []
+    monkeypatch.setattr("featstore.race.contest._MOST_READ", 128 * 100)  # bytes of 100 rows
+    monkeypatch.setattr("featstore.race.contest.read_speeds", lambda view, **_: seen.append(view))
+    bench(store, "pixels", probes=["ridge"], rows=100, repeats=1)
+    np.testing.assert_array_equal(seen[0].load(), store.view("pixels").load()[:100])
 
 
 def test_the_command(store: FeatureStore) -> None:

@@ -1,4 +1,4 @@
-"""Bench: a store's own features, raced and read."""
+"""Contest: a store's own features, raced and read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from featstore.view import View
 
 LOGISTIC = "logistic"
 ACCURACIES = (1e-3, 1e-4)
+#: Bytes of values that are read at most: features may be larger than memory.
+_MOST_READ = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Bench:
     threads
         Of everything that computed.
     readings
-        How fast the store was read.
+        How fast the store was read: the first rows, up to 1 GiB of them.
     arrivals
         Logistic regression: CPU seconds of every solver to every accuracy.
     gap_bound
@@ -139,7 +141,7 @@ def bench(
     classes, y = np.unique(column.codes[view.rows[train]], return_inverse=True)
     if len(classes) < 2:
         raise InvalidInputError(f"the {len(train)} training rows of {name!r} have a single class")
-    readings = read_speeds(view, budget=budget / 10)
+    readings = read_speeds(_bounded(store, view), budget=budget / 10)
     X, queries = view.take(train), view.take(test)
     share = budget / len(probes)
     arrivals: list[Arrival] = []
@@ -174,6 +176,12 @@ def bench(
         gap_bound=bound,
         turns=turns,
     )
+
+
+def _bounded(store: FeatureStore, view: View) -> View:
+    """Show the first rows only, where all of them are much."""
+    n = max(_MOST_READ // (view.shape[1] * view.dtype.itemsize), 1)
+    return view if n >= len(view) else store.view(view.names, rows=view.rows[:n])
 
 
 def _drawn(
