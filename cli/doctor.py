@@ -7,8 +7,9 @@ from collections import Counter
 import click
 
 from featstore.cli.output import echo_json, json_option
+from featstore.installation.check import State
 
-_COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
+_COLOURS: dict[State, str] = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 @click.command()

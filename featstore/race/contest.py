@@ -115,9 +115,18 @@ def bench(
 
     Examples
     --------
+    >>> import tempfile
     >>> import featstore as fs
-    >>> from featstore.race import bench
-    >>> bench(fs.open("birds.zarr"), "resnet50").arrivals  # doctest: +SKIP
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> place = tempfile.TemporaryDirectory()
+    >>> np.savez(f"{place.name}/d.npz", features=X, y=y)
+    >>> _ = fs.import_features(f"{place.name}/d.npz", f"{place.name}/d.zarr", name="pixels")
+    >>> store = fs.open(f"{place.name}/d.zarr")
+    >>> found = bench(store, "pixels", probes=["ridge"], rows=200, repeats=1, budget=0.1)
+    >>> found.n_train, found.turns[0].agreement > 0.9
+    (200, True)
+    >>> place.cleanup()
     """
     known = [LOGISTIC, *PAIRS]
     for probe in probes:
