@@ -3,18 +3,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test check suite package clean
+.PHONY: demo test check docs suite package clean
 
 demo: .venv/demo
 	$(BIN)/python examples/demo.py demo
 
-test: check suite
+test: check docs suite
 
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
+
+# The pages of docs/ with a reference, to be read in build/site; a broken link or docstring fails.
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 suite: .venv/dev
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

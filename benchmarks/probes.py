@@ -31,11 +31,12 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from featstore.race.arrival import Arrival, race
+from featstore.race.problem import Problem
 from logistic_race import picture
 from logistic_race.grid import Work, grid, labels
 from logistic_race.peers import peers
-from logistic_race.problem import Problem, load
-from logistic_race.race import Arrival, race
+from logistic_race.problem import load
 from store_harness.machine import describe
 
 _PACKAGES = {"numpy", "scipy", "scikit-learn", "torch"}

@@ -66,4 +66,11 @@ def chosen_taxonomy(store: FeatureStore, name: str) -> Taxonomy:
     """Read a taxonomy from a CSV or JSON file, or load the stored one of this name."""
     from featstore.taxonomy import Taxonomy
 
-    return Taxonomy.from_file(name) if Path(name).is_file() else store.taxonomy(name)
+    if Path(name).is_file():
+        return Taxonomy.from_file(name)
+    if Path(name).suffix in (".csv", ".json") and name not in store.taxonomies:
+        raise InvalidInputError(
+            f"there is no file {name}, and no taxonomy of this name in {store.location}; a "
+            "taxonomy is a CSV with a column per level, finest first, or the name of a stored one"
+        )
+    return store.taxonomy(name)

@@ -100,8 +100,10 @@ def command(
     elif len(runs) == 2:
         _show_pair(opened, *runs, limit, options)
     else:
+        known = "\n  ".join(["The runs:", *opened.runs]) if opened.runs else "There are no runs yet"
         raise InvalidInputError(
-            f"name two runs or more, or take --all-pairs or --seeds-and-draws; got {len(runs)}"
+            f"name two runs or more, or take --all-pairs or --seeds-and-draws; got {len(runs)}. "
+            f"{known}"
         )
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from featstore._version import __version__
+from featstore.cli.completion import with_completion
 from featstore.errors import FeatstoreError
+from featstore.installation.layout import broken_links, links_advice
 
 #: Command -> module that holds it.  Modules are imported when their command is called.
 COMMANDS = {
@@ -49,6 +51,8 @@ COMMANDS = {
     "rm": "rm",
     "presets": "presets",
     "backbones": "backbones",
+    "doctor": "doctor",
+    "bench": "bench",
 }
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -67,7 +71,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"featstore.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
-        return command
+        return with_completion(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -129,10 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _check_links() -> None:
     """Stop where a checkout without symlinks (Git on Windows) holds text files in their place."""
     package = Path(__file__).resolve().parent.parent / "featstore"
-    broken = [name for name in ("probes", "backbones") if (package / name).is_file()]
+    broken = broken_links(package)
     if broken:
-        sys.exit(
-            f"featstore: {', '.join(broken)} in {package} should be symbolic links. Clone again "
-            f"with `git clone -c core.symlinks=true`{' as an administrator' * (os.name == 'nt')}, "
-            "or install the wheel."
-        )
+        sys.exit(f"featstore: {links_advice(package, broken)}")

@@ -130,19 +130,26 @@ class FeatureInfo:
         CorruptStoreError
             If the metadata are not what featstore writes.
         """
-        metadata = json.loads(folder.read("zarr.json"))
-        layout = ShardLayout.from_metadata(metadata, rows)
+        try:
+            metadata = json.loads(folder.read("zarr.json"))
+            layout = ShardLayout.from_metadata(metadata, rows)
+            attributes = metadata["attributes"]["featstore"]
+            spec = FeatureSpec.from_json(attributes["spec"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptStoreError(
+                f"{folder}/zarr.json is damaged ({type(error).__name__}: {error}); `featstore "
+                "verify` says what to do"
+            ) from error
         if layout is None:
             raise CorruptStoreError(
                 f"{folder}/zarr.json describes a layout that featstore never writes; "
                 "remove the feature (featstore rm) and extract it again"
             )
-        attributes = metadata["attributes"]["featstore"]
         commits = _commits(folder, attributes)
         return cls(
             name=folder.name,
             folder=folder,
-            spec=FeatureSpec.from_json(attributes["spec"]),
+            spec=spec,
             layout=layout,
             sealed=attributes["sealed"],
             committed_rows=sum(commit.rows for commit in commits),

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from featstore.presets import preset
 from featstore.probes import LogisticProbe, logistic_path
-from logistic_race.problem import Problem
+from featstore.race.problem import Problem
 
 _ACCURACY = 1e-4
 _TIGHT: dict[str, Any] = {"tol": 1e-8, "max_iter": 20_000, "dtype": "float64"}

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from logistic_race.race import OURS
+from featstore.race.arrival import OURS
 
 # Okabe and Ito: told apart with any colour vision, and in grey.
 _OURS, _OTHERS = "#0072B2", "#BBBBBB"

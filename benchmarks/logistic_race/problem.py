@@ -1,53 +1,13 @@
-"""Problem: features, labels and one C, with scikit-learn's objective in float64."""
+"""Problems: where the data of the race come from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from sklearn.datasets import load_digits
-
-_BLOCK_ROWS = 8192
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What everybody minimises: mean cross-entropy + ‖W‖² / (2 C n), intercept free.
-
-    Attributes
-    ----------
-    name
-        Of the data.
-    X
-        Shape (n, d), float16 or float32.
-    y
-        Codes of the classes, shape (n,), from 0 to k - 1.
-    C
-        As scikit-learn means it.
-    """
-
-    name: str
-    X: NDArray[Any]
-    y: NDArray[np.int64]
-    C: float
-
-    @property
-    def n_classes(self) -> int:
-        return int(self.y.max()) + 1
-
-    def objective(self, theta: NDArray[Any]) -> float:
-        """Value at weights and intercepts side by side, shape (k, d + 1)."""
-        coef, intercept = theta[:, :-1].astype(np.float64), theta[:, -1].astype(np.float64)
-        total = 0.0
-        for i in range(0, len(self.X), _BLOCK_ROWS):
-            rows = slice(i, i + _BLOCK_ROWS)
-            Z, y = self.X[rows].astype(np.float64) @ coef.T + intercept, self.y[rows]
-            total += (logsumexp(Z, axis=1) - Z[np.arange(len(Z)), y]).sum()
-        return float((total + (coef**2).sum() / (2 * self.C)) / len(self.X))
 
 
 def digits() -> tuple[NDArray[Any], NDArray[np.int64]]:

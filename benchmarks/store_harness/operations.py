@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featstore.race.reading import bit_sum
 from store_formats.contract import Reader
 from store_harness.workload import Workload
-
-_WORD = np.dtype(np.uint64)
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,6 @@ class Operation:
     name: str
     run: Callable[[Reader, Workload], Any]
     rows: Callable[[Workload], int]
-
-
-def bit_sum(blocks: Iterable[NDArray[Any]]) -> int:
-    """Touch every value once, as cheaply as memory allows: add all bits up as integers."""
-    total = 0
-    for block in blocks:
-        bits = block.reshape(-1).view(np.uint8)
-        word = _WORD if bits.nbytes % _WORD.itemsize == 0 else np.dtype(np.uint16)
-        total += int(np.add.reduce(bits.view(word), dtype=np.uint64))
-    return total & (1 << 64) - 1  # blocks of any size give the same sum
 
 
 def _load_into(reader: Reader, workload: Workload) -> None:

@@ -164,6 +164,7 @@ def test_granularity(store: Path, taxonomy: Path) -> None:
     assert run_json("granularity", store, "--taxonomy", "parity") == rows
     assert run_json("ls", store)["taxonomies"] == ["parity"]
     assert "no taxonomy 'party'" in refused("granularity", store, "--taxonomy", "party")
+    assert "there is no file party.csv" in refused("granularity", store, "--taxonomy", "party.csv")
 
 
 def test_compare(store: Path) -> None:
@@ -172,6 +173,7 @@ def test_compare(store: Path) -> None:
     assert document["low"] <= document["difference"] <= document["high"]
     assert "McNemar" in run("compare", store, "pca", "pixels").output
     assert "Did you mean pixels" in refused("compare", store, "pca", "pixel")
+    assert "The runs:\n  pca\n" in refused("compare", store)
 
 
 def test_verify_and_its_exit_code(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ _ALL_UP_TO = 30  # points; later ones are kept where 5 % more have been seen
 _GROWTH = 1.05
 
 
-class OutOfTimeError(Exception):
-    """A solver has used up the time that it was given."""
+class StopError(Exception):
+    """A solver has used up its time, or come as far as anybody asks."""
 
 
 @dataclass
@@ -24,13 +24,22 @@ class Trajectory:
 
     The clock stands still while a point is written down.
 
-    Parameters
+    Attributes
     ----------
     budget
         CPU seconds after which the solver is stopped.
+    is_enough
+        Says of parameters whether they are as good as anybody asks: the solver is stopped there.
+    cpu, wall
+        Seconds at the points.
+    thetas, steps
+        The points, and how many the solver had passed through by then.
+    seen
+        How many it passed through in all.
     """
 
     budget: float
+    is_enough: Callable[[NDArray[Any]], bool] | None = None
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     thetas: list[NDArray[Any]] = field(default_factory=list)
@@ -50,8 +59,10 @@ class Trajectory:
             self.wall.append(wall - self._wall_start)
             self.thetas.append(np.array(theta()))
             self.steps.append(self.seen)
+            if self.is_enough is not None and self.is_enough(self.thetas[-1]):
+                raise StopError
         if self.cpu[-1] > self.budget and not last:
-            raise OutOfTimeError
+            raise StopError
         self._cpu_start += time.process_time() - cpu
         self._wall_start += time.perf_counter() - wall
 

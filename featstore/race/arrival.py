@@ -1,23 +1,25 @@
-"""Race: time to a given accuracy, ours and the peers' in turns."""
+"""Arrival: time to a given accuracy of logistic regression, ours and the peers' in turns."""
 
 from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 
-from featstore.probes import LogisticProbe
-from logistic_race.peers import Peer, run
-from logistic_race.problem import Problem, digits
+from featstore import registry
+from featstore.race.peers import Peer, run
+from featstore.race.problem import Problem
+from featstore.race.trajectory import Trajectory
 
 OURS = "featstore"
 ACCURACIES = (1e-3, 1e-4, 1e-6)
+_FURTHER = 0.9
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,31 @@ class _Lap:
 
 
 def race(
-    problem: Problem, peers: dict[str, Peer], *, repeats: int, budget: float
+    problem: Problem,
+    peers: dict[str, Peer],
+    *,
+    repeats: int,
+    budget: float,
+    accuracies: Sequence[float] = ACCURACIES,
+    shared: bool = False,
 ) -> tuple[list[Arrival], dict[str, float]]:
     """Run everybody `repeats` times, in turns.
+
+    Parameters
+    ----------
+    problem
+        What is minimised.
+    peers
+        By name.
+    repeats
+        How often everybody runs.
+    budget
+        CPU seconds after which a peer's run is stopped.
+    accuracies
+        Distances from the optimum, relative to it.
+    shared
+        Whether the budget is that of all runs of all peers: each has an equal part of what is left,
+        and is stopped as soon as it has come to the last accuracy.
 
     Returns
     -------
@@ -71,7 +95,9 @@ def race(
     def objective(theta: NDArray[Any]) -> float:
         return objective_of(theta.tobytes(), theta.shape, theta.dtype.str)
 
-    tight = LogisticProbe(problem.C, tol=1e-9, max_iter=20_000, dtype="float64")
+    from sklearn.exceptions import ConvergenceWarning
+
+    tight = registry.probe("logistic")(problem.C, tol=1e-9, max_iter=20_000, dtype="float64")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         tight.fit(problem.X, problem.y)
@@ -79,16 +105,32 @@ def race(
     bound = tight.certificate_.gap_bound / least
     _warm_up(peers)
     ours: list[dict[float, _Lap]] = []
-    theirs: list[dict[str, Any]] = []
-    for _ in range(repeats):
-        ours.append({accuracy: _our_lap(problem, accuracy, objective) for accuracy in ACCURACIES})
-        theirs.append({name: run(peer, problem, budget=budget) for name, peer in peers.items()})
+    theirs: list[dict[str, Trajectory]] = []
+    # A little further than asked, should anybody find a lower optimum than this one.
+    enough = (1 + min(accuracies) * _FURTHER) * least
+    left = budget
+    for repeat in range(repeats):
+        ours.append({accuracy: _our_lap(problem, accuracy, objective) for accuracy in accuracies})
+        ways: dict[str, Trajectory] = {}
+        for name, peer in peers.items():
+            if shared:
+                runs = (repeats - repeat) * len(peers) - len(ways)
+                ways[name] = run(
+                    peer,
+                    problem,
+                    budget=left / runs,
+                    is_enough=lambda theta: objective(theta) <= enough,
+                )
+                left = max(left - ways[name].cpu[-1], 0.0)
+            else:
+                ways[name] = run(peer, problem, budget=budget)
+        theirs.append(ways)
     for trajectories in theirs:
         for trajectory in trajectories.values():
             least = min(least, objective(trajectory.thetas[-1]))
 
     laps: dict[tuple[str, float], list[tuple[_Lap, bool]]] = {}
-    for accuracy in ACCURACIES:
+    for accuracy in accuracies:
         laps[OURS, accuracy] = [
             (lap[accuracy], lap[accuracy].reached <= (1 + accuracy) * least) for lap in ours
         ]
@@ -123,7 +165,8 @@ def race(
 
 def _warm_up(peers: dict[str, Peer]) -> None:
     """Let everybody load what is loaded at first use."""
-    small = Problem("digits", *digits(), C=0.01)
+    rng = np.random.default_rng(0)
+    small = Problem("noise", rng.standard_normal((300, 20), np.float32), np.arange(300) % 3, C=0.01)
     for peer in peers.values():
         run(peer, small, budget=1)
 
@@ -131,12 +174,12 @@ def _warm_up(peers: dict[str, Peer]) -> None:
 def _our_lap(problem: Problem, accuracy: float, objective: Any) -> _Lap:
     """Fit from nothing and stop by our own estimate: Gram basis and certificate included."""
     cpu, wall = time.process_time(), time.perf_counter()
-    probe = LogisticProbe(problem.C, tol=accuracy).fit(problem.X, problem.y)
+    probe = registry.probe("logistic")(problem.C, tol=accuracy).fit(problem.X, problem.y)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return _Lap(cpu, wall, objective(_theta(probe)), probe.n_iter_)
 
 
-def _theta(probe: LogisticProbe) -> NDArray[Any]:
+def _theta(probe: Any) -> NDArray[Any]:
     return np.concatenate([probe.coef_, probe.intercept_[:, None]], axis=1)
 
 
