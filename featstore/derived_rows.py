@@ -51,10 +51,10 @@ class DerivedRows:
                 column += dim
             out[start : start + len(some)] = self._function(values)
 
-    def prefetch(self, index: NDArray[np.intp]) -> None:
+    def prefetch(self, index: NDArray[np.intp]) -> bool:
         """Have the rows read that these are computed from."""
-        for rows, _ in self._sources:
-            rows.prefetch(index)
+        asked = [rows.prefetch(index) for rows, _ in self._sources]
+        return any(asked)
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Compute consecutive rows from `start` on into `out`."""

@@ -56,8 +56,9 @@ class RemoteRows:
 
         _side_by_side(gather, plan(index[order], self._layout))
 
-    def prefetch(self, index: NDArray[np.intp]) -> None:
+    def prefetch(self, index: NDArray[np.intp]) -> bool:
         """Do nothing: there is no cache that rows could be read into."""
+        return False
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows from `start` on into `out`, shape (m, dim).

@@ -17,6 +17,10 @@ _MADV_WILLNEED, _MADV_POPULATE_READ = 3, 22
 _PROCESS_MADVISE = 440
 #: Rows looked at to judge a gather; the look costs some 20 microseconds.
 _SAMPLE = 16
+#: Where this share of the rows is wanted, bytes between two of them that are read as well.
+_DENSE, _GAP = 0.3, 1 << 20
+#: Linux reads no more of a range than its read-ahead or one request of the disk, whichever is more.
+_PIECE = 128 << 10
 #: The system takes no more ranges at a time.
 _MAX_RANGES = 1024
 
@@ -46,10 +50,12 @@ class Residency:
         """Watch an array; None where the system offers no such thing."""
         return cls(array) if sys.platform == "linux" and array.nbytes else None
 
-    def expect(self, index: NDArray[np.intp]) -> None:
-        """Ask for rows, shape (m,), unless they are in memory already."""
-        if len(index) and self._is_absent(index):
-            _advise(*self._ranges(index), _MADV_WILLNEED)
+    def expect(self, index: NDArray[np.intp]) -> bool:
+        """Ask for rows, shape (m,), unless they are in memory already; say whether."""
+        if not len(index) or not self._is_absent(index):
+            return False
+        _advise(*self._ranges(index), _MADV_WILLNEED)
+        return True
 
     def is_present(self, start: int, stop: int) -> bool:
         """Whether consecutive rows are in memory, by a look at a few of them."""
@@ -61,11 +67,16 @@ class Residency:
         _libc().madvise(begin, self._address + stop * self._pitch - begin, _MADV_POPULATE_READ)
 
     def _ranges(self, index: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where the pages of the rows begin and end, neighbours joined."""
+        """Return where the pages of the rows begin and end, neighbours joined.
+
+        A request costs as much as reading many pages: where rows lie close, what is between them
+        is read with them.
+        """
         rows = np.unique(index)
+        gap = _GAP if len(rows) >= _DENSE * (rows[-1] - rows[0] + 1) else 0
         begins = (self._address + rows * self._pitch) & -mmap.PAGESIZE
         ends = -((-(self._address + (rows + 1) * self._pitch)) & -mmap.PAGESIZE)
-        new = np.flatnonzero(begins[1:] > ends[:-1]) + 1
+        new = np.flatnonzero(begins[1:] - ends[:-1] > gap) + 1
         return begins[np.r_[0, new]], ends[np.r_[new - 1, len(rows) - 1]]
 
     def _is_absent(self, index: NDArray[np.intp]) -> bool:
@@ -79,6 +90,7 @@ class Residency:
 
 def _advise(begins: NDArray[np.int64], ends: NDArray[np.int64], advice: int) -> None:
     """Advise the system about many ranges; in a few calls where it can take several at a time."""
+    begins, ends = _cut(begins, ends)
     ranges = np.stack([begins, ends - begins], axis=1).astype(np.uintp)  # an array of iovec
     libc, process = _libc(), _this_process(os.getpid())
     for start in range(0, len(ranges), _MAX_RANGES):
@@ -89,6 +101,16 @@ def _advise(begins: NDArray[np.int64], ends: NDArray[np.int64], advice: int) -> 
             continue
         for address, length in piece.tolist():
             libc.madvise(address, length, advice)
+
+
+def _cut(
+    begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut ranges into pieces that are read whole."""
+    pieces = -((begins - ends) // _PIECE)
+    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+    starts = np.repeat(begins, pieces) + (np.arange(len(first)) - first) * _PIECE
+    return starts, np.minimum(starts + _PIECE, np.repeat(ends, pieces))
 
 
 @cache

@@ -33,8 +33,8 @@ class Rows(Protocol):
         """Gather rows, shape (m,), into `out`, shape (m, dim), which may have gaps."""
         ...
 
-    def prefetch(self, index: NDArray[np.intp]) -> None:
-        """Have rows, shape (m,), read that will soon be taken; does not wait for them."""
+    def prefetch(self, index: NDArray[np.intp]) -> bool:
+        """Have rows, shape (m,), read that will soon be taken, without waiting; say if any were."""
         ...
 
     def read(self, start: int, out: NDArray[Any]) -> None:
@@ -83,10 +83,9 @@ class ArrayRows:
 
         in_threads(gather, len(index), out.nbytes)
 
-    def prefetch(self, index: NDArray[np.intp]) -> None:
+    def prefetch(self, index: NDArray[np.intp]) -> bool:
         """Have rows read that will soon be taken, unless they are in memory."""
-        if self._residency is not None:
-            self._residency.expect(index)
+        return self._residency is not None and self._residency.expect(index)
 
     def read(self, start: int, out: NDArray[Any]) -> None:
         """Copy consecutive rows into `out`."""

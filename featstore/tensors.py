@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.batches import batch_positions, batch_rows
+from featstore.batches import batch_positions, batch_rows, prefetched
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,11 @@ def tensor_batches(
 
     target = torch.device(device)
     size = batch_rows(view, size, buffers=_RING)
-    positions = batch_positions(len(view), size, shuffle=shuffle, drop_last=drop_last)
+    positions = prefetched(
+        view,
+        batch_positions(len(view), size, shuffle=shuffle, drop_last=drop_last),
+        scattered=shuffle is not None,
+    )
     if target.type == "cuda":
         return _through_pinned_buffers(view, positions, min(size, len(view)), target)
     # The batches of a view are read-only where nothing was copied; a tensor never is.

@@ -45,7 +45,7 @@ class View(Protocol):
 
     def take(self, index: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
 
-    def prefetch(self, index: NDArray[Any]) -> None: ...
+    def prefetch(self, index: NDArray[Any]) -> bool: ...
 
     def batches(
         self,
@@ -189,7 +189,7 @@ class FeatureView:
         self.gather(index, out)
         return out
 
-    def prefetch(self, index: NDArray[Any]) -> None:
+    def prefetch(self, index: NDArray[Any]) -> bool:
         """Have rows read into memory that `take` will soon be asked for; does not wait for them.
 
         Worth its while for batches whose rows one chooses oneself: ask for those of the next batch
@@ -200,8 +200,13 @@ class FeatureView:
         ----------
         index
             Positions in the view, shape (m,), each in [0, n).
+
+        Returns
+        -------
+        asked
+            Whether anything was asked for.
         """
-        self._source.prefetch(self.rows[index])
+        return self._source.prefetch(self.rows[index])
 
     def gather(self, index: NDArray[Any], out: NDArray[Any]) -> None:
         """Gather rows into an array, shape (m, dim), that may have gaps and another dtype."""
@@ -329,10 +334,10 @@ class FusedView:
             block.gather(index, out[:, columns])
         return out
 
-    def prefetch(self, index: NDArray[Any]) -> None:
+    def prefetch(self, index: NDArray[Any]) -> bool:
         """Have rows of all blocks read into memory; see `FeatureView.prefetch`."""
-        for block in self.blocks:
-            block.prefetch(index)
+        asked = [block.prefetch(index) for block in self.blocks]
+        return any(asked)
 
     def load(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read all values into memory, shape (n, dim); see `FeatureView.load`."""
@@ -400,4 +405,4 @@ def _batches(
         size = len(out)
     size = batch_rows(view, size, buffers=DEPTH if out is None else 0)
     positions = batch_positions(len(view), size, shuffle=shuffle, drop_last=drop_last)
-    return iterate(view, positions, out)
+    return iterate(view, positions, out, scattered=shuffle is not None)

@@ -33,7 +33,11 @@ class Reader(Protocol):
         ...
 
     def batches(self, index: Sequence[NDArray[np.intp]]) -> Iterator[NDArray[Any]]:
-        """Yield the rows of each index in memory; a batch may be overwritten by the next one."""
+        """Yield the rows of each index in memory; a batch may be overwritten by the next one.
+
+        The indexes are the first batches of a shuffled pass over all rows, in the order that
+        `store_harness.workload.SHUFFLE` seeds, for libraries that shuffle themselves.
+        """
         ...
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ opening the store includes reading it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from featstore.spec import BackboneSpec, FeatureSpec
 from featstore.store import FeatureStore
 from featstore.transform import Transform
 from featstore.view import View
+from store_harness.workload import SHUFFLE
 
 _FEATURE = "values"
 
@@ -43,10 +44,9 @@ class FeatstoreReader:
         return self._view.take(index)
 
     def batches(self, index: Sequence[NDArray[np.intp]]) -> Iterator[NDArray[Any]]:
-        out = np.empty((max(map(len, index)), self._view.shape[1]), self._view.dtype)
-        for rows, following in zip_longest(index, index[1:], fillvalue=index[0][:0]):
-            self._view.prefetch(following)
-            yield self._view.take(rows, out=out[: len(rows)])
+        size = len(index[0])
+        out = np.empty((size, self._view.shape[1]), self._view.dtype)
+        return islice(self._view.batches(size, shuffle=SHUFFLE, out=out), len(index))
 
     def close(self) -> None:
         del self._view

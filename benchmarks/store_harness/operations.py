@@ -67,7 +67,8 @@ OPERATIONS = {
             lambda r, w: _drain(r.batches(w.few_batches)),
             lambda w: _n_rows(w.few_batches),
         ),
+        Operation("epoch", lambda r, w: _drain(r.batches(w.epoch)), lambda w: w.rows),
     ]
 }
 WARM = ("load", "load into", "scan", "gather", "gather sorted", "batches")
-COLD = ("load", "scan", "gather", "few batches")
+COLD = ("load", "scan", "gather", "few batches", "epoch")

@@ -24,6 +24,7 @@ HEADINGS = {
     ("cold", "scan"): "scan",
     ("cold", "gather"): "gather",
     ("cold", "few batches"): "batches",
+    ("cold", "epoch"): "epoch",
 }
 
 

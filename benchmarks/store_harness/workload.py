@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 0
+#: Seed of the shuffled pass: `np.random.default_rng(SHUFFLE).permutation(rows)`.
+SHUFFLE = 1
 _MADE_AT_ONCE = 16384
 #: Share of the rows that `gather` and the batches of a cold run ask for.
 SHARE = 0.1
@@ -57,16 +59,21 @@ class Workload:
         return np.random.default_rng(_SEED).choice(self.rows, n, replace=False)
 
     @cached_property
+    def epoch(self) -> list[NDArray[np.intp]]:
+        """All batches of a shuffled pass over all rows."""
+        order = np.random.default_rng(SHUFFLE).permutation(self.rows)
+        starts = range(0, self.rows, self.batch_rows)
+        return [order[start : start + self.batch_rows] for start in starts]
+
+    @property
     def batches(self) -> list[NDArray[np.intp]]:
-        """The first batches of a shuffled pass over all rows."""
-        order = np.random.default_rng(_SEED + 1).permutation(self.rows)
-        stop = min(self.n_batches * self.batch_rows, self.rows)
-        return [order[i : i + self.batch_rows] for i in range(0, stop, self.batch_rows)]
+        """The first batches of the shuffled pass."""
+        return self.epoch[: self.n_batches]
 
     @property
     def few_batches(self) -> list[NDArray[np.intp]]:
         """As many of the batches as hold a tenth of the rows."""
-        return self.batches[: max(round(self.rows * SHARE / self.batch_rows), 1)]
+        return self.epoch[: max(round(self.rows * SHARE / self.batch_rows), 1)]
 
     @cached_property
     def out(self) -> NDArray[Any]:
