@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from featstore.cli.arguments import chosen_run, run_option, store_argument
-from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.cli.output import echo_json, echo_table, json_option, records, write_figure
 
 if TYPE_CHECKING:
     from featstore.analysis.reliability import Binning
@@ -82,8 +82,7 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.reliability(result.curve).figure
-        plot.write_text(plots.to_svg(figure), encoding="utf-8")
+        write_figure(plot, plots.reliability(result.curve))
     if as_json:
         echo_json(
             {

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pandas as pd
 
-from featstore.cli.curves import write_plot
-from featstore.cli.output import echo_note, echo_table, records, with_interval
+from featstore.cli.output import echo_note, echo_table, records, with_interval, write_figure
 from featstore.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -63,9 +62,9 @@ def class_gains(
         from featstore import plots
 
         if by_group is not None:
-            write_plot(plot, plots.group_gains(by_group))
+            write_figure(plot, plots.group_gains(by_group))
         else:
-            write_plot(plot, plots.gain_curve(comparison, chance=spread["none"]))
+            write_figure(plot, plots.gain_curve(comparison, chance=spread["none"]))
     if shown:
         click.echo(f"a: {a[0]}\nb: {b[0]}\n")
         _show_shares(spread["none"], spread["equal"])

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw many runs and what cannot be told apart: .svg.",
+    help="Draw many runs and what cannot be told apart: .svg, .pdf or .png.",
 )
 @click.option(
     "--limit",

@@ -15,7 +15,7 @@ from featstore.cli.output import (
     points,
     records,
     with_interval,
-    write_svg,
+    write_figure,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def show_all_pairs(
         seed=options["seed"],
     )
     if plot is not None:
-        write_svg(plot, plots.pairwise_groups(found))
+        write_figure(plot, plots.pairwise_groups(found))
     if options["as_json"]:
         echo_json({**vars(found), "runs": records(found.runs), "pairs": records(found.pairs)})
         return

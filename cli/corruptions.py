@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 import pandas as pd
 
 from featstore.cli.arguments import store_argument
-from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.cli.output import echo_json, echo_table, json_option, records, write_figure
 from featstore.cli.probe_options import (
     device_option,
     probe_options,
@@ -56,7 +55,7 @@ _MEASURES = {
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the drop of every corruption: .svg.",
+    help="Draw the drop of every corruption: .svg, .pdf or .png.",
 )
 @json_option
 def command(
@@ -82,8 +81,6 @@ def command(
     from featstore.corruption_evaluation import corruption_drop
     from featstore.store import FeatureStore
 
-    if plot is not None and plot.suffix != ".svg":
-        raise InvalidInputError(f"{plot} must end in .svg")
     opened = FeatureStore.open(store)
     if bool(features) == bool(clean) or bool(clean) != bool(corrupted):
         raise InvalidInputError(
@@ -95,7 +92,9 @@ def command(
         options["only"] = options["only"] or None
         found = {name: corruption_drop(opened, name, **options) for name in features}
     if plot is not None:
-        _draw(plot, found)
+        from featstore import plots
+
+        write_figure(plot, plots.corruption_drop(found))
     if as_json:
         echo_json([_document(name, one) for name, one in found.items()])
         return
@@ -162,13 +161,3 @@ def _points(frame: pd.DataFrame, name: str) -> list[str]:
         f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
         for value, low, high in zip(frame[name], frame["low"], frame["high"], strict=True)
     ]
-
-
-def _draw(path: Path, found: Mapping[str, CorruptionDrop]) -> None:
-    from featstore import plots
-
-    frame = pd.concat([one.drops.assign(feature=name) for name, one in found.items()])
-    drawn = plots.corruption_drop(frame, metric=next(iter(found.values())).metric)
-    figure = drawn.get_figure(root=True)
-    assert figure is not None  # it was just made
-    path.write_text(plots.to_svg(figure))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featstore.cli.arguments import named_words
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records, write_svg
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    write_figure,
+)
 from featstore.errors import InvalidInputError
 from featstore.registry import PROBES
 
@@ -54,12 +61,14 @@ _WRITERS = {".csv", ".md", ".tex"}
     help="Keep the table: .md or .tex as shown, .csv with every interval.",
 )
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table: .svg."
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the table: .svg, .pdf or .png.",
 )
 @click.option(
     "--plot-ranks",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the critical differences: .svg.",
+    help="Draw the critical differences: .svg, .pdf or .png.",
 )
 @json_option
 def command(
@@ -107,14 +116,14 @@ def command(
     if out is not None:
         _write(out, table)
     if plot is not None:
-        write_svg(plot, plots.cross_domain(table.cells))
+        write_figure(plot, plots.cross_domain(table.cells))
     if plot_ranks is not None and ranked is not None:
-        write_svg(plot_ranks, plots.critical_difference(ranked))
+        write_figure(plot_ranks, plots.critical_difference(ranked))
     if as_json:
         echo_json(_document(table, ranked))
         return
     echo_table(table.texts(), title=table.protocol)
-    click.echo(table.rule.replace("bold: best of the column; underlined: second best; ", ""))
+    click.echo(table.signs)
     if ranked is not None:
         click.echo()
         echo_table(ranked.ranks, title="mean ranks; a letter in common: not told apart")

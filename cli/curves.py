@@ -13,8 +13,6 @@ import pandas as pd
 from featstore.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from featstore.few_shot_result import FewShot
     from featstore.quantity_result import Quantity
 
@@ -35,6 +33,9 @@ def file_option(name: str, purpose: str, suffixes: Sequence[str]) -> Callable[[C
     )
 
 
+#: What figures can be written as.
+FIGURES = (".svg", ".pdf", ".png")
+
 out_option = file_option("--out", "Keep every draw's result", (".csv", ".json"))
 
 
@@ -47,15 +48,6 @@ def write_results(path: Path, results: Sequence[FewShot] | Sequence[Quantity]) -
     else:
         documents = [result.to_json() for result in results]
         path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
-
-
-def write_plot(path: Path, drawn: Axes) -> None:
-    """Write the figure of some axes as SVG."""
-    from featstore import plots
-
-    figure = drawn.get_figure(root=True)
-    assert figure is not None  # it was just made
-    path.write_text(plots.to_svg(figure))
 
 
 def interval_texts(low: pd.Series, high: pd.Series) -> list[str]:

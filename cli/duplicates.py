@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from featstore.cli.arguments import store_argument
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    write_figure,
+)
 
 if TYPE_CHECKING:
     from featstore.duplicate_search import Duplicates
@@ -84,10 +91,12 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.duplicates(
-            found.similarities, threshold=found.threshold, suggested=found.suggested
-        ).figure
-        plot.write_text(plots.to_svg(figure), encoding="utf-8")
+        write_figure(
+            plot,
+            plots.duplicates(
+                found.similarities, threshold=found.threshold, suggested=found.suggested
+            ),
+        )
     if as_json:
         echo_json(
             {

@@ -10,8 +10,8 @@ import pandas as pd
 
 from featstore.cli.amounts import Numbers
 from featstore.cli.arguments import chosen_features, store_argument
-from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+from featstore.cli.curves import FIGURES, file_option, interval_texts, out_option, write_results
+from featstore.cli.output import echo_json, echo_note, echo_table, json_option, write_figure
 from featstore.cli.probe_options import (
     device_option,
     probe_options,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 @seed_option
 @device_option
 @out_option
-@file_option("--plot", "Draw accuracy against shots", (".svg",))
+@file_option("--plot", "Draw accuracy against shots", FIGURES)
 @json_option
 def command(
     store: str,
@@ -94,7 +94,7 @@ def command(
         from featstore import plots
         from featstore.result_document import joined
 
-        write_plot(plot, plots.few_shot(joined(results)))
+        write_figure(plot, plots.few_shot(joined(results)))
     if as_json:
         documents = [result.to_json() for result in results]
         echo_json(documents[0] if len(documents) == 1 else documents)

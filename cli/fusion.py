@@ -71,6 +71,7 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
             {
                 "metric": table.metric,
                 "margin": table.margin,
+                "level": table.level,
                 "rule": table.rule,
                 "pairs": records(table.pairs),
                 "controls": records(table.controls),

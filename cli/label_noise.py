@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
 from featstore.cli.arguments import chosen_run, run_option, store_argument
-from featstore.cli.output import echo_json, echo_table, json_option, records
+from featstore.cli.output import echo_json, echo_table, json_option, records, write_figure
 
 
 @click.command("label-noise")
@@ -73,8 +73,7 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.label_noise(noise).figure
-        plot.write_text(plots.to_svg(figure), encoding="utf-8")
+        write_figure(plot, plots.label_noise(noise))
     if as_json:
         echo_json(
             {

@@ -39,6 +39,8 @@ COMMANDS = {
     "granularity": "granularity",
     "taxonomy": "taxonomy",
     "per-class": "per_class",
+    "table": "table",
+    "plot": "plot",
     "report": "report",
     "import": "import_",
     "export": "export",

@@ -14,10 +14,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from featstore.errors import InvalidInputError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from featstore.typeset import Table as PaperTable
+    from featstore.typeset.column import Intervals
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."
@@ -105,15 +106,23 @@ def points(frame: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
     ]
 
 
-def write_svg(path: Path, drawn: Axes) -> None:
-    """Write what a plot drew; `InvalidInputError` for another suffix than .svg."""
+def echo_paper_table(
+    table: PaperTable, form: str, *, intervals: Intervals | None = None, environment: bool = False
+) -> None:
+    """Print a table as Markdown (md), LaTeX (latex) or CSV (csv)."""
+    if form == "latex":
+        click.echo(table.to_latex(intervals=intervals or "pm", environment=environment))
+    elif form == "csv":
+        click.echo(table.to_csv(), nl=False)
+    else:
+        click.echo(table.to_markdown(intervals=intervals or "brackets"))
+
+
+def write_figure(path: Path, drawn: Axes) -> None:
+    """Write what a plot drew; `InvalidInputError` for another suffix than .svg, .pdf or .png."""
     from featstore import plots
 
-    if path.suffix != ".svg":
-        raise InvalidInputError(f"{path} must end in .svg")
-    figure = drawn.get_figure(root=True)
-    assert figure is not None  # it was just made
-    path.write_text(plots.to_svg(figure), encoding="utf-8")
+    plots.save(drawn, path)
 
 
 def _longest(frame: pd.DataFrame, column: Any) -> int:

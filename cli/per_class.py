@@ -16,8 +16,15 @@ from featstore.cli.arguments import (
     store_argument,
 )
 from featstore.cli.class_gains import class_gains
-from featstore.cli.curves import file_option, write_plot
-from featstore.cli.output import echo_json, echo_table, json_option, records, with_interval
+from featstore.cli.curves import FIGURES, file_option
+from featstore.cli.output import (
+    echo_json,
+    echo_table,
+    json_option,
+    records,
+    with_interval,
+    write_figure,
+)
 from featstore.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
 )
-@file_option("--plot", "Draw classes, means, the gain curve, or the gains of groups", (".svg",))
+@file_option("--plot", "Draw classes, means, the gain curve, or the gains of groups", FIGURES)
 @json_option
 def command(
     store: str,
@@ -133,7 +140,7 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        write_plot(plot, plots.per_class(frame))
+        write_figure(plot, plots.per_class(frame))
     _classes(run_of_classes, frame, sort=sort, limit=limit, as_json=as_json)
 
 
@@ -198,7 +205,7 @@ def _averages(
     averages = class_averages({name: run}, groups, seed=seed)
     document: dict[str, object] = {"averages": records(averages)}
     if plot is not None:
-        write_plot(plot, plots.class_averages(averages))
+        write_figure(plot, plots.class_averages(averages))
     mistakes = None
     if taxonomy is not None and not run.multilabel:
         mistakes = kin_confusion(run, taxonomy, groups=groups)

@@ -13,8 +13,15 @@ import pandas as pd
 
 from featstore.cli.amounts import Sizes
 from featstore.cli.arguments import chosen_features, store_argument
-from featstore.cli.curves import file_option, interval_texts, out_option, write_plot, write_results
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.cli.curves import FIGURES, file_option, interval_texts, out_option, write_results
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    write_figure,
+)
 from featstore.cli.probe_options import (
     device_option,
     probe_options,
@@ -46,7 +53,7 @@ if TYPE_CHECKING:
 @seed_option
 @device_option
 @out_option
-@file_option("--plot", "Draw accuracy against labels", (".svg",))
+@file_option("--plot", "Draw accuracy against labels", FIGURES)
 @json_option
 def command(
     store: str,
@@ -83,7 +90,7 @@ def command(
         from featstore.result_document import joined
 
         drawn = plots.quantity(joined(results), metric=results[0].metric)
-        write_plot(plot, drawn)
+        write_figure(plot, drawn)
     pairs = _pairs(results)
     if as_json:
         documents = [

@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from featstore.cli.arguments import store_argument
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    write_figure,
+)
 
 #: Expected counts below this make a chi-square unreliable (Cochran 1954).
 _LEAST_EXPECTED = 5
@@ -91,8 +98,7 @@ def command(
             raise InvalidInputError(
                 f"{result.a} and {result.b} have no labels to draw; leave --plot out"
             )
-        figure: Any = plots.shift(result.labels, a=result.a, b=result.b).figure
-        plot.write_text(plots.to_svg(figure), encoding="utf-8")
+        write_figure(plot, plots.shift(result.labels, a=result.a, b=result.b))
     if as_json:
         document: dict[str, Any] = {"a": result.a, "b": result.b}
         document |= {"n_a": result.n_a, "n_b": result.n_b, "measures": records(result.measures)}

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from featstore.cli.arguments import store_argument
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_table,
+    json_option,
+    records,
+    write_figure,
+)
 
 if TYPE_CHECKING:
     from featstore.analysis.similarity import Measure
@@ -77,8 +84,7 @@ def command(
     if plot is not None:
         from featstore import plots
 
-        figure: Any = plots.similarity(frame, asked[0]).figure
-        plot.write_text(plots.to_svg(figure), encoding="utf-8")
+        write_figure(plot, plots.similarity(frame, asked[0]))
     if as_json:
         echo_json(records(frame))
         return

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import pandas as pd
 
-from featstore.cli.output import echo_json, echo_note, echo_table, json_option, records
+from featstore.cli.output import (
+    echo_json,
+    echo_note,
+    echo_paper_table,
+    echo_table,
+    json_option,
+    records,
+)
 from featstore.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -120,14 +127,34 @@ def status(study: Path, as_json: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write it: .md, .tex, or .csv with one row per run and metric.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "latex", "csv"]),
+    help="Print the table for a paper.",
+)
+@click.option(
+    "--uncertainty",
+    type=click.Choice(["rows", "seeds"]),
+    default="rows",
+    show_default=True,
+    help="In Markdown and LaTeX: intervals over test rows, or the deviation over seeds.",
+)
 @json_option
-def table(study: Path, metric: str | None, out: Path | None, as_json: bool) -> None:
+def table(
+    study: Path,
+    metric: str | None,
+    out: Path | None,
+    form: str | None,
+    uncertainty: Any,
+    as_json: bool,
+) -> None:
     """Show features against probes: values with 95 % intervals over test rows, the best ones bold.
 
     Of several seeds: the means, and ± the standard deviation over seeds.
     """
     from featstore.study import Study
-    from featstore.study.table import latex, markdown, sheet
+    from featstore.study.table import sheet
 
     if out is not None and out.suffix not in _FORMATS:
         raise InvalidInputError(f"{out} must end in {', '.join(_FORMATS)}")
@@ -139,7 +166,10 @@ def table(study: Path, metric: str | None, out: Path | None, as_json: bool) -> N
         if out.suffix == ".csv":
             opened.results().to_csv(out, index=False)
         else:
-            out.write_text(markdown(found) if out.suffix == ".md" else latex(found))
+            opened.paper_table(metric=metric, uncertainty=uncertainty).save(out)
+    if form is not None:
+        echo_paper_table(opened.paper_table(metric=metric, uncertainty=uncertainty), form)
+        return
     if as_json:
         echo_json(records(found))
         return

@@ -20,7 +20,7 @@ from featstore._version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featstore import plots
+    from featstore import plots, tables
     from featstore.analysis.all_pairs import AllPairs
     from featstore.analysis.compare import Comparison
     from featstore.analysis.corruption_drop import CorruptionDrop
@@ -269,6 +269,7 @@ __all__ = [
     "seeds_and_draws",
     "shift",
     "similarity",
+    "tables",
     "tensor_batches",
     "to_dask",
     "to_dataset",
@@ -285,8 +286,8 @@ def open(location: str | Path, **options: Any) -> FeatureStore:  # noqa: A001 - 
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return importlib.import_module("featstore.plots")
+    if name in ("plots", "tables"):
+        return importlib.import_module(f"featstore.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'featstore' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"featstore.{_HOMES[name]}"), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -22,12 +21,11 @@ from featstore.cross_domain_column import (
 from featstore.cross_domain_rows import Block, check_specs, origins_of, row_name
 from featstore.cross_domain_table import CrossDomain
 from featstore.errors import InvalidInputError
+from featstore.named_stores import Location, named_stores
 from featstore.run_choice import Protocol, RunChoice, protocol_of
 from featstore.scaling import ScalingKind
 from featstore.selection_plan import SelectBy
 from featstore.store import FeatureStore
-
-Location = FeatureStore | str | Path
 
 
 def cross_domain(
@@ -101,7 +99,7 @@ def cross_domain(
     if n_boot < 2:
         raise InvalidInputError("marks rest on intervals; n_boot must be at least 2")
     choice = RunChoice(probe, preset, value, scaling, select, seed, test)
-    named = _named(stores)
+    named = named_stores(stores)
     blocks = _blocks(named, features)
     columns = _columns(named, targets, choice)
     wanted = [
@@ -154,30 +152,6 @@ def cross_domain(
         notes=(*notes, *_column_notes(frame, pd.DataFrame(datasets))),
         level=level,
     )
-
-
-def _named(stores: Sequence[Location] | Mapping[str, Location]) -> dict[str, FeatureStore]:
-    if isinstance(stores, Mapping):
-        pairs = [(str(name), store) for name, store in stores.items()]
-    else:
-        if isinstance(stores, str | Path | FeatureStore):
-            stores = [stores]
-        opened = [s if isinstance(s, FeatureStore) else FeatureStore.open(s) for s in stores]
-        stems = [PurePosixPath(store.location.rstrip("/")).stem for store in opened]
-        clash = len(set(stems)) < len(stems)
-        pairs = [
-            (store.location if clash else stem, store)
-            for stem, store in zip(stems, opened, strict=True)
-        ]
-    if not pairs:
-        raise InvalidInputError("name at least one store")
-    named = {
-        name: store if isinstance(store, FeatureStore) else FeatureStore.open(store)
-        for name, store in pairs
-    }
-    if len(named) < len(pairs):
-        raise InvalidInputError(f"a store is named twice: {', '.join(name for name, _ in pairs)}")
-    return named
 
 
 def _blocks(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from featstore.analysis.critical_difference import CriticalDifference, PostHoc, critical_difference
-from featstore.marked_table import latex_table, markdown_table
-
-#: How the metrics are called in a header.
-_METRICS = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class", "mAP": "mAP"}
+from featstore.metric_names import metric_name
+from featstore.typeset import Column, Table
+from featstore.typeset.marks import RULE
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +63,17 @@ class CrossDomain:
         return empty[["feature", "dataset", "missing"]].reset_index(drop=True)
 
     @property
-    def rule(self) -> str:
-        """What the marks mean, in words."""
+    def signs(self) -> str:
+        """What the signs mean, in words."""
         return (
-            "bold: best of the column; underlined: second best; =: not distinguishable from the "
-            f"best (paired {self.level:.0%} bootstrap interval of the difference, not adjusted for "
-            "many rows); °: pretrained on this data set; –: no run"
+            f"=: not distinguishable from the best (paired {self.level:.0%} bootstrap interval of "
+            "the difference, not adjusted for many rows); °: pretrained on this data set; –: no run"
         )
+
+    @property
+    def rule(self) -> str:
+        """What marks and signs mean, in words."""
+        return f"{RULE}; {self.signs}"
 
     def critical_difference(
         self, *, post_hoc: PostHoc = "wilcoxon", alpha: float = 0.05, complete: bool = False
@@ -76,13 +81,36 @@ class CrossDomain:
         """Which features can be told apart over these data sets; see `critical_difference`."""
         return critical_difference(self.values, post_hoc=post_hoc, alpha=alpha, complete=complete)
 
+    def table(self) -> Table:
+        """Return the table for a paper: values with their intervals, marks and signs."""
+        features, cells = self.features, self.cells.set_index(["feature", "dataset"])
+        columns = [Column(name="feature", values=tuple(features["feature"]))]
+        if self._origins:
+            columns.append(Column(name="pretrained on", values=tuple(features["pretrained_on"])))
+        for dataset in self.datasets.to_dict("records"):
+            column = [cells.loc[(name, dataset["dataset"])] for name in features["feature"]]
+            columns.append(
+                Column(
+                    name=_header(dataset),
+                    values=tuple(float(cell["value"]) for cell in column),
+                    low=tuple(float(cell["low"]) for cell in column),
+                    high=tuple(float(cell["high"]) for cell in column),
+                    kind="share",
+                    best="highest",
+                    signs=tuple(_signs(cell) for cell in column),
+                )
+            )
+        ranks = tuple(features["mean_rank"].astype(float))
+        columns.append(Column(name="mean rank", values=ranks, kind="number", decimals=2))
+        return Table(tuple(columns), title=self.protocol, notes=(self.signs, *self.notes))
+
     def to_markdown(self) -> str:
         """Return the table as Markdown, with the rule and the notes below."""
-        return markdown_table(self.texts(), self._emphasis(), notes=(self.rule, *self.notes))
+        return self.table().to_markdown()
 
     def to_latex(self) -> str:
         """Return the table as a LaTeX ``tabular`` of the package booktabs."""
-        return latex_table(self.texts(), self._emphasis())
+        return self.table().to_latex()
 
     def texts(self) -> pd.DataFrame:
         """Cells as text: the value in percent, and signs for what it is; a row per feature."""
@@ -91,8 +119,7 @@ class CrossDomain:
         for feature in self.features.to_dict("records"):
             row = {"pretrained on": feature["pretrained_on"]} if self._origins else {}
             for column in self.datasets.to_dict("records"):
-                label = f"{column['dataset']} ({_METRICS[column['metric']]})"
-                row[label] = _text(cells.loc[(feature["feature"], column["dataset"])])
+                row[_header(column)] = _text(cells.loc[(feature["feature"], column["dataset"])])
             rank = feature["mean_rank"]
             row["mean rank"] = "–" if np.isnan(rank) else f"{rank:.2f}"
             rows.append({"feature": feature["feature"], **row})
@@ -102,21 +129,17 @@ class CrossDomain:
     def _origins(self) -> bool:
         return bool((self.features["pretrained_on"] != "").any())
 
-    def _emphasis(self) -> pd.DataFrame:
-        """``"best"``, ``"second"`` or ``""`` for each cell of `texts`."""
-        table = self.texts()
-        marks = pd.DataFrame("", index=table.index, columns=table.columns, dtype=object)
-        start = 2 if self._origins else 1
-        for place, dataset in enumerate(self.datasets["dataset"]):
-            column = self.values[dataset].to_numpy()
-            levels = np.unique(column[~np.isnan(column)])[::-1]
-            for level, mark in zip(levels, ("best", "second"), strict=False):
-                marks.iloc[np.flatnonzero(column == level), start + place] = mark
-        return marks
+
+def _header(dataset: dict[Hashable, Any]) -> str:
+    return f"{dataset['dataset']} ({metric_name(dataset['metric'])})"
 
 
-def _text(cell: pd.Series) -> str:
+def _signs(cell: pd.Series[Any]) -> str:
     if cell["missing"]:
-        return "–"
-    equal = " =" if cell["alike"] and cell["gap"] > 0 else ""
-    return f"{100 * cell['value']:.1f}{equal}{' °' if cell['in_domain'] is True else ''}"
+        return ""
+    equal = "=" if cell["alike"] and cell["gap"] > 0 else ""
+    return f"{equal} {'°' if cell['in_domain'] is True else ''}".strip()
+
+
+def _text(cell: pd.Series[Any]) -> str:
+    return "–" if cell["missing"] else f"{100 * cell['value']:.1f} {_signs(cell)}".rstrip()

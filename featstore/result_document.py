@@ -53,6 +53,13 @@ def joined(results: Sequence[FramedResult], frame: str = "summary") -> pd.DataFr
     return pd.concat(frames, ignore_index=True)
 
 
+def summary_of(results: FramedResult | Sequence[FramedResult] | pd.DataFrame) -> pd.DataFrame:
+    """Return the summaries of one result or several below each other; a frame as it is."""
+    if isinstance(results, pd.DataFrame):
+        return results
+    return joined(results if isinstance(results, Sequence) else [results])
+
+
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(key): value for key, value in row.items()}

@@ -54,14 +54,15 @@ class RunChoice:
     def candidates(self, store: FeatureStore, target: str) -> dict[str, RunConfig]:
         """Return configurations of stored runs that fit, by name of the run.
 
-        Runs on subsets of the training rows, and those whose reported rows chose a value, are no
-        candidates.
+        Runs on subsets of the training rows, those reported on other features (such as those of
+        corrupted images), and those whose reported rows chose a value, are no candidates.
         """
         return {
             name: config
             for name, config in stored_configs(store)
             if config.target == target
             and config.train_subset is None
+            and not config.test_features
             and not config.selected_on_test
             and self.test in (None, config.test_split)
             and self.value in (None, config.value if config.selected_on == "fixed" else None)

@@ -108,14 +108,17 @@ def test_in_domain_cells_are_marked_where_somebody_said(table):
 def test_tables_for_papers(table):
     markdown, latex = table.to_markdown(), table.to_latex()
     lines = markdown.splitlines()
-    assert lines[0].count("|") == lines[2].count("|") == 7
-    assert sum(line.count("**") for line in lines) == 2 * 3
+    assert lines[0] == f"**{table.protocol}**"
+    assert lines[2].count("|") == lines[4].count("|") == 7
+    assert sum(line.count("**") for line in lines[2:]) == 2 * 3
     assert markdown.count("<u>") == 3
     assert "pca on small: no run of this protocol" in markdown
     assert latex.count(r"\textbf") == 3
     assert latex.count(r"\underline") == 3
     assert latex.count(r"\\") == 5
     assert "°" not in latex
+    frame = table.table().to_frame()
+    assert frame["large (top-1)"].tolist() == table.values["large"].tolist()
 
 
 def test_missing_runs_are_fitted_on_request(tmp_path):

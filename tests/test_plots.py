@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from featstore import analysis, plots
 from featstore.class_groups import ClassGroups
 from featstore.errors import InvalidInputError
-from featstore.plots.canvas import INK
+from featstore.plots.style import INK
 from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
 

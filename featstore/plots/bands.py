@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from featstore.errors import InvalidInputError
-from featstore.plots.canvas import INK, MARKERS, PALETTE, axes, grid, percent
+from featstore.metric_names import axis_name
+from featstore.plots.canvas import axes, grid, label_x, legend_above, look, percent, points
+from featstore.result_document import FramedResult, summary_of
+
+Results = pd.DataFrame | FramedResult | Sequence[FramedResult]
+"""One result of several draws, several results, or their summaries below each other."""
 
 _COLUMNS = ("feature", "probe", "metric", "mean", "low", "high")
 
 
 def bands(
-    summary: pd.DataFrame,
+    results: Results,
     x: str,
     *,
-    metric: str,
+    metric: str | None,
     label: str,
     name: Callable[[int], str],
     ax: Axes | None,
@@ -29,12 +34,12 @@ def bands(
 
     Parameters
     ----------
-    summary
-        Columns feature, probe, metric, mean, low, high, and `x`.
+    results
+        With summaries, or such: columns feature, probe, metric, mean, low, high, and `x`.
     x
         The column of amounts.
     metric
-        Which one to draw.
+        Which one to draw; the first of the results by default.
     label, name
         Of the axis of amounts, and of each of them.
     ax
@@ -54,32 +59,40 @@ def bands(
     >>> ax.get_xlabel(), ax.get_xscale()
     ('labels', 'log')
     """
+    summary = summary_of(results)
     if missing := [column for column in (x, *_COLUMNS) if column not in summary]:
         raise InvalidInputError(f"no column {missing[0]!r}; the frame has {list(summary.columns)}")
+    metric = metric or str(summary["metric"].iloc[0] if len(summary) else "")
     drawn = summary[summary["metric"] == metric]
     if drawn.empty:
         known = ", ".join(map(str, summary["metric"].unique()))
         raise InvalidInputError(f"no metric {metric!r} to draw; the frame has: {known or 'none'}")
     several_probes = drawn["probe"].nunique() > 1
-    lines = list(drawn.groupby(["feature", "probe"], sort=False))
-    ax = axes(ax, width=5.6, height=3.4 + 0.2 * len(lines))
+    lines = {
+        f"{feature}, {probe}" if several_probes else str(feature): line.sort_values(x)
+        for (feature, probe), line in drawn.groupby(["feature", "probe"], sort=False)
+    }
+    ax = axes(ax, width=5.6, height=3.4, legend=list(lines))
     grid(ax, "y")
     ax.set_xscale("log", base=2)
-    for i, ((feature, probe), line) in enumerate(lines):
-        line = line.sort_values(x)
-        colour = PALETTE[i % len(PALETTE)]
-        title = f"{feature}, {probe}" if several_probes else str(feature)
+    for i, (title, line) in enumerate(lines.items()):
+        drawing = look(i)
         bounded = line.dropna(subset=["low", "high"])
         ax.fill_between(
-            bounded[x], bounded["low"], bounded["high"], color=colour, alpha=0.2, linewidth=0
+            bounded[x],
+            bounded["low"],
+            bounded["high"],
+            color=drawing["color"],
+            alpha=0.2,
+            linewidth=0,
         )
         ax.plot(
             line[x],
             line["mean"],
-            color=colour,
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=5,
+            markersize=points(5),
+            linewidth=points(1.5),
             label=title,
+            **drawing,
         )
     ticks = sorted(drawn[x].unique())
     ax.set_xticks(ticks, [name(tick) for tick in ticks])
@@ -90,7 +103,7 @@ def bands(
     lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
     ax.set_ylim(math.floor(20 * lowest) / 20 - 0.01, math.ceil(20 * highest) / 20 + 0.01)
     ax.yaxis.set_major_formatter(percent())
-    ax.set_ylabel("top-1 accuracy" if metric == "top1" else metric.replace("_", " "))
-    ax.set_xlabel(label)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, labelcolor=INK)
+    ax.set_ylabel(axis_name(metric))
+    label_x(ax, label)
+    legend_above(ax)
     return ax

@@ -6,20 +6,49 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from featstore.plots.canvas import INK, MARKERS, PALETTE, axes, grid, name_rows, percent, text_width
+from featstore.analysis.class_averages import class_averages as averages_of
+from featstore.class_groups import ClassGroups
+from featstore.errors import InvalidInputError
+from featstore.plots.canvas import (
+    grid,
+    label_x,
+    legend_above,
+    look,
+    name_rows,
+    percent,
+    points,
+    row_axes,
+)
+from featstore.run_labels import Runs, named_runs
 
 
-def class_averages(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def class_averages(
+    runs: pd.DataFrame | Runs,
+    groups: ClassGroups | None = None,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a point per run and group, as Cole et al. (2022), Fig. A3.
 
     Thick lines are intervals over test rows, thin ones over classes.
 
     Parameters
     ----------
-    frame
-        Of `featstore.analysis.class_averages`.
+    runs
+        Of one target; or the frame of `featstore.analysis.class_averages`.
+    groups
+        Of the classes; a frame needs none.
+    n_boot, seed
+        Of the intervals; only of runs.
     ax
         Axes to draw on; a new figure by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If runs come without groups.
 
     Examples
     --------
@@ -30,31 +59,41 @@ def class_averages(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in class_averages(frame).get_yticklabels()]
     ['birds (9)', 'mammals (4)']
     """
-    runs = list(frame["run"].unique())
-    first = frame[frame["run"] == runs[0]]
+    if isinstance(runs, pd.DataFrame):
+        frame = runs
+    elif groups is None:
+        raise InvalidInputError(
+            "means are over groups of classes: pass them, e.g. ClassGroups.from_taxonomy(taxonomy, "
+            "level, run.predictions.classes)"
+        )
+    else:
+        predictions = {name: run.predictions for name, run in named_runs(runs).items()}
+        frame = averages_of(predictions, groups, n_boot=n_boot, seed=seed)
+    labels = [str(run) for run in frame["run"].unique()]
+    first = frame[frame["run"] == labels[0]]
     names = [f"{name} ({n:,})" for name, n in zip(first["group"], first["n_classes"], strict=True)]
-    height = 1.2 + len(names) * (0.16 + 0.12 * len(runs)) + 0.2 * len(runs)
-    ax = axes(ax, width=4.8 + text_width(names), height=height)
+    ax = row_axes(ax, names, width=4.8, height=1.2, row=0.16 + 0.12 * len(labels), legend=labels)
     grid(ax, "x")
-    for i, run in enumerate(runs):
-        rows, colour = frame[frame["run"] == run], PALETTE[i % len(PALETTE)]
-        places = np.arange(len(rows)) + 0.6 * ((i + 0.5) / len(runs) - 0.5)
-        ax.hlines(places, rows["low_classes"], rows["high_classes"], color=colour, linewidth=1)
-        ax.hlines(places, rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=4)
+    for i, run in enumerate(labels):
+        rows, drawing = frame[frame["run"] == run], look(i)
+        colour = drawing["color"]
+        places = np.arange(len(rows)) + 0.6 * ((i + 0.5) / len(labels) - 0.5)
+        ax.hlines(
+            places, rows["low_classes"], rows["high_classes"], color=colour, linewidth=points(1)
+        )
+        ax.hlines(places, rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=points(4))
         ax.plot(
             rows["value"],
             places,
-            MARKERS[i % len(MARKERS)],
+            drawing["marker"],
             color=colour,
-            markersize=5,
-            label=str(run),
+            markersize=points(5),
+            label=run,
         )
     name_rows(ax, names)
     metric = str(frame["metric"].iloc[0]).replace("_", " ")
-    ax.set_xlabel(f"{metric}, mean over classes (in brackets: how many)")
+    label_x(ax, f"{metric}, mean over classes (in brackets: how many)")
     ax.xaxis.set_major_formatter(percent())
-    if len(runs) > 1:
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, labelcolor=INK
-        )
+    if len(labels) > 1:
+        legend_above(ax)
     return ax

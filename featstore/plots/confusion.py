@@ -10,16 +10,21 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from featstore.analysis.confusion import confusion as confused_pairs
 from featstore.plots.canvas import (
     BLUE,
-    INK,
     VERMILLION,
     axes,
     grid,
+    ink,
+    label_x,
+    name_columns,
     name_rows,
     percent,
+    points,
+    row_axes,
     text_width,
     title,
 )
 from featstore.predictions import Predictions
+from featstore.run import ProbeRun
 
 MATRIX_CLASSES = 30
 NUMBERED_CLASSES = 15
@@ -38,13 +43,13 @@ BLUES = LinearSegmentedColormap.from_list(
 )
 
 
-def confusion(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
+def confusion(run: Predictions | ProbeRun, *, ax: Axes | None = None) -> Axes:
     """Draw the confusion matrix, or the most confused pairs of many classes.
 
     Parameters
     ----------
-    predictions
-        Of a single-label run.
+    run
+        A single-label run, or its predictions.
     ax
         Axes to draw on; a new figure by default.  Up to 30 classes give a matrix of the shares
         of each row, beyond the 20 most frequent confusions.
@@ -54,6 +59,7 @@ def confusion(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
     InvalidInputError
         As `featstore.analysis.confusion`.
     """
+    predictions = run.predictions if isinstance(run, ProbeRun) else run
     pairs = confused_pairs(predictions)
     if predictions.n_classes > MATRIX_CLASSES:
         return _pairs(pairs.head(PAIRS), ax=ax)
@@ -77,16 +83,16 @@ def _matrix(predictions: Predictions, *, ax: Axes | None) -> Axes:
                 (column, row),
                 ha="center",
                 va="center",
-                fontsize=9,
-                color="white" if share >= 0.5 else INK,
+                fontsize=points(9),
+                color="white" if share >= 0.5 else ink(),
             )
-    ax.set_xticks(range(c), names, rotation=45, ha="right", rotation_mode="anchor")
+    name_columns(ax, names)
     ax.set_yticks(
         range(c), [f"{name} ({n:,.0f})" for name, n in zip(names, support[:, 0], strict=True)]
     )
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set_xlabel("predicted class")
+    label_x(ax, "predicted class")
     ax.set_ylabel("true class (test rows)")
     title(ax, "% of the rows of the true class")
     return ax
@@ -94,7 +100,7 @@ def _matrix(predictions: Predictions, *, ax: Axes | None) -> Axes:
 
 def _pairs(pairs: pd.DataFrame, *, ax: Axes | None) -> Axes:
     names = [f"{a} → {b}" for a, b in zip(pairs["class"], pairs["taken_for"], strict=True)]
-    ax = axes(ax, width=4.8 + text_width(names), height=1.3 + 0.26 * len(pairs))
+    ax = row_axes(ax, names, width=4.8, height=1.3, row=0.26)
     grid(ax, "x")
     places = range(len(pairs))
     ax.barh(places, pairs["share"], color=VERMILLION, height=0.7)
@@ -105,12 +111,12 @@ def _pairs(pairs: pd.DataFrame, *, ax: Axes | None) -> Axes:
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
-            color=INK,
+            fontsize=points(9),
+            color=ink(),
         )
     name_rows(ax, names)
     ax.margins(x=0.1)
     ax.xaxis.set_major_formatter(percent())
-    ax.set_xlabel("share of the rows of the true class (beside the bar: rows)")
+    label_x(ax, "share of the rows of the true class (beside the bar: rows)")
     title(ax, "most frequent confusions, true → predicted")
     return ax

@@ -10,16 +10,30 @@ from numpy.typing import NDArray
 
 from featstore.analysis.all_pairs import AllPairs
 from featstore.analysis.critical_difference import CriticalDifference
-from featstore.plots.canvas import BLUE, INK, axes, grid, name_rows, percent, text_width, title
+from featstore.cross_domain_table import CrossDomain
+from featstore.many_runs import all_pairs
+from featstore.metric_names import axis_name
+from featstore.plots.canvas import (
+    BLUE,
+    grid,
+    ink,
+    label_x,
+    name_rows,
+    percent,
+    points,
+    row_axes,
+    title,
+)
+from featstore.run_labels import Runs, named_runs
 
 
-def critical_difference(found: CriticalDifference, *, ax: Axes | None = None) -> Axes:
+def critical_difference(found: CriticalDifference | CrossDomain, *, ax: Axes | None = None) -> Axes:
     """Draw mean ranks, the best on top and on the left, and groups that cannot be told apart.
 
     Parameters
     ----------
     found
-        What `featstore.analysis.critical_difference` returned.
+        What `featstore.analysis.critical_difference` or `featstore.cross_domain` returned.
     ax
         Axes to draw on; a new figure by default.
 
@@ -28,30 +42,45 @@ def critical_difference(found: CriticalDifference, *, ax: Axes | None = None) ->
     Demšar (2006), JMLR 7, Fig. 1; here every name has a line of its own, and a group's bar has a
     dot for each member, since groups of pairwise tests need not be neighbours.
     """
+    if isinstance(found, CrossDomain):
+        found = found.critical_difference()
     names, ranks = list(found.ranks["method"]), found.ranks["mean_rank"].to_numpy()
     ax = _groups(names, ranks, found.groups, [f"{rank:.2f}" for rank in ranks], ax=ax)
-    ax.set_xlabel("mean rank (1 is best)")
+    label_x(ax, "mean rank (1 is best)")
     spread = "" if np.isnan(found.critical_difference) else f"; CD {found.critical_difference:.2f}"
     title(ax, f"{len(found.datasets)} data sets, {found.post_hoc}{spread}")
     return ax
 
 
-def pairwise_groups(found: AllPairs, *, ax: Axes | None = None) -> Axes:
+def pairwise_groups(
+    found: AllPairs | Runs, *, n_boot: int = 1000, seed: int = 0, ax: Axes | None = None
+) -> Axes:
     """Draw the values of many runs with their intervals, and groups that cannot be told apart.
 
     Parameters
     ----------
     found
-        What `featstore.all_pairs` returned.
+        What `featstore.all_pairs` returned, or the runs.
+    n_boot, seed
+        Of the paired bootstrap; only of runs.
     ax
         Axes to draw on; a new figure by default.
     """
+    labels: dict[str, str] = {}
+    if not isinstance(found, AllPairs):
+        named = named_runs(found)
+        labels = {run.name: label for label, run in named.items()}
+        found = all_pairs(named.values(), n_boot=n_boot, seed=seed)
     runs = found.runs
+    names = [labels.get(name, name) for name in runs["run"]]
+    groups = [[labels.get(name, name) for name in group] for group in found.groups]
     values = runs["value"].to_numpy()
-    ax = _groups(list(runs["run"]), values, found.groups, [f"{v:.1%}" for v in values], ax=ax)
-    ax.hlines(range(len(runs)), runs["low"], runs["high"], color=BLUE, alpha=0.4, linewidth=3)
+    ax = _groups(names, values, groups, [f"{v:.1%}" for v in values], ax=ax)
+    ax.hlines(
+        range(len(runs)), runs["low"], runs["high"], color=BLUE, alpha=0.4, linewidth=points(3)
+    )
     ax.xaxis.set_major_formatter(percent())
-    ax.set_xlabel(found.metric)
+    label_x(ax, axis_name(found.metric))
     title(ax, f"{found.n} rows; a bar joins runs not told apart ({found.adjustment})")
     return ax
 
@@ -66,14 +95,10 @@ def _groups(
 ) -> Axes:
     """Dots of members on lines of their own, and a vertical bar for each group of several."""
     joined = [group for group in groups if len(group) > 1]
-    ax = axes(
-        ax,
-        width=4.4 + text_width(names) + 0.25 * len(joined),
-        height=1.2 + 0.32 * len(names),
-    )
+    ax = row_axes(ax, names, width=4.4 + 0.25 * len(joined), height=1.2, row=0.32)
     grid(ax, "x")
     rows = range(len(names))
-    ax.plot(places, rows, "o", color=BLUE, markersize=6)
+    ax.plot(places, rows, "o", color=BLUE, markersize=points(6))
     for row, place, label in zip(rows, places, labels, strict=True):
         ax.annotate(
             label,
@@ -82,8 +107,8 @@ def _groups(
             textcoords="offset points",
             ha="center",
             va="bottom",
-            fontsize=8,
-            color=INK,
+            fontsize=points(8),
+            color=ink(),
         )
     name_rows(ax, names)
     ax.margins(x=0.1)
@@ -92,7 +117,7 @@ def _groups(
     for number, group in enumerate(joined):
         members = [names.index(name) for name in group]
         at = high + step * (number + 1)
-        ax.plot([at, at], [min(members), max(members)], color=INK, linewidth=3, alpha=0.6)
-        ax.plot([at] * len(members), members, "o", color=INK, markersize=4)
+        ax.plot([at, at], [min(members), max(members)], color=ink(), linewidth=points(3), alpha=0.6)
+        ax.plot([at] * len(members), members, "o", color=ink(), markersize=points(4))
     ax.set_xlim(low, high + step * (len(joined) + 1))
     return ax

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from featstore.plots.canvas import INK, ORANGE, axes, text_width, title
+from featstore.cross_domain_table import CrossDomain
+from featstore.plots.canvas import ORANGE, axes, ink, name_columns, points, text_width, title
 from featstore.plots.confusion import BLUES
 
 
-def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def cross_domain(table: CrossDomain | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the values of features on data sets.
 
     Data sets are not equally hard: each column goes from its worst (pale) to its best value. The
@@ -21,9 +22,9 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    cells
-        Columns feature, dataset, value (NaN for a gap), alike, gap, in_domain: those of
-        `featstore.CrossDomain`.
+    table
+        What `featstore.cross_domain` returned, or its cells: columns feature, dataset, value
+        (NaN for a gap), alike, gap, in_domain.
     ax
         Axes to draw on; a new figure by default.
 
@@ -34,15 +35,17 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in cross_domain(cells).texts]
     ['70.0', '60.0']
     """
+    cells = table if isinstance(table, pd.DataFrame) else table.cells
     features, datasets = list(cells["feature"].unique()), list(cells["dataset"].unique())
-    table = cells.pivot(index="feature", columns="dataset", values="value")
-    values = table.loc[features, datasets].to_numpy(float)
+    wide = cells.pivot(index="feature", columns="dataset", values="value")
+    values = wide.loc[features, datasets].to_numpy(float)
     shades = _within_columns(values)
     room = text_width(features)
     ax = axes(
         ax,
         width=1.2 + room + max(0.9 * len(datasets), 2.6),
         height=1.2 + 0.7 * text_width(datasets) + 0.45 * len(features),
+        rows=True,
     )
     ax.imshow(shades, cmap=BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for cell in cells.to_dict("records"):
@@ -55,16 +58,21 @@ def cross_domain(cells: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             (column, row),
             ha="center",
             va="center",
-            fontsize=9,
+            fontsize=points(9),
             fontweight="bold" if best else "normal",
-            color="white" if not gap and shades[row, column] >= 0.5 else INK,
+            color="white" if not gap and shades[row, column] >= 0.5 else ink(),
         )
         if cell["in_domain"] is True:
             frame = Rectangle(
-                (column - 0.47, row - 0.45), 0.94, 0.9, fill=False, edgecolor=ORANGE, linewidth=1.5
+                (column - 0.47, row - 0.45),
+                0.94,
+                0.9,
+                fill=False,
+                edgecolor=ORANGE,
+                linewidth=points(1.5),
             )
             ax.add_patch(frame)
-    ax.set_xticks(range(len(datasets)), datasets, rotation=45, ha="right", rotation_mode="anchor")
+    name_columns(ax, datasets)
     ax.set_yticks(range(len(features)), features)
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)

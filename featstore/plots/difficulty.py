@@ -7,14 +7,18 @@ from typing import Literal
 from matplotlib.axes import Axes
 
 from featstore.analysis.difficulty import Difficulty
-from featstore.plots.canvas import BLUE, INK, VERMILLION, axes, grid, percent, title
+from featstore.paired_runs import difficulty as difficulty_of
+from featstore.plots.canvas import BLUE, VERMILLION, axes, grid, ink, percent, points, title
+from featstore.run import ProbeRun
+from featstore.run_changes import run_pair
+from featstore.run_labels import run_labels
 
 
 def difficulty(
-    found: Difficulty,
+    found: Difficulty | tuple[ProbeRun, ProbeRun],
     *,
     chosen_by: Literal["a", "b"] = "a",
-    names: tuple[str, str] = ("a", "b"),
+    names: tuple[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a line for every chosen class, as Cole et al. (2022), Fig. A5.
@@ -25,11 +29,11 @@ def difficulty(
     Parameters
     ----------
     found
-        Of `featstore.analysis.difficulty`.
+        What `featstore.difficulty` returned, or its two runs.
     chosen_by
         Whose hardest (vermillion) and easiest (blue) classes are followed.
     names
-        Of the runs a and b.
+        Of the runs a and b; what tells them apart by default.
     ax
         Axes to draw on; a new figure by default.
 
@@ -45,6 +49,11 @@ def difficulty(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['clip', 'dino']
     """
+    if not isinstance(found, Difficulty):
+        pair = run_pair(found)
+        names = names or tuple(run_labels(pair))  # type: ignore[assignment]  # a pair has two
+        found = difficulty_of(*pair, n_boot=0)
+    names = names or ("a", "b")
     other = "b" if chosen_by == "a" else "a"
     ax = axes(ax, width=3.6, height=3.8)
     grid(ax, "y")
@@ -54,7 +63,15 @@ def difficulty(
         ax.plot([0, 1], lines, color=colour, alpha=max(0.08, 1 / (1 + lines.shape[1] / 10)))
         ends = found.ends[(found.ends["chosen_by"] == chosen_by) & (found.ends["end"] == end)]
         means = ends[[f"other_rows_{chosen_by}", f"other_rows_{other}"]].to_numpy()[0]
-        ax.plot([0, 1], means, color=INK, linestyle="--", marker="o", markersize=4, linewidth=2)
+        ax.plot(
+            [0, 1],
+            means,
+            color=ink(),
+            linestyle="--",
+            marker="o",
+            markersize=points(4),
+            linewidth=points(2),
+        )
     ax.set_xticks([0, 1], [names["ab".index(run)] for run in (chosen_by, other)])
     ax.set_xlim(-0.25, 1.25)
     ax.set_ylabel(found.metric.replace("_", " ") + " of the class")

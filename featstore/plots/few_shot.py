@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 
-from featstore.plots.bands import bands
+from featstore.plots.bands import Results, bands
 
 
-def few_shot(summary: pd.DataFrame, *, metric: str = "top1", ax: Axes | None = None) -> Axes:
+def few_shot(results: Results, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the mean over draws against the number of shots, its interval as a band.
 
     Parameters
     ----------
-    summary
-        Of `featstore.few_shot`, or of several results below each other
-        (`featstore.result_document.joined`): a line for every feature and probe.
+    results
+        Of `featstore.few_shot`, one or several, or their summaries below each other: a line for
+        every feature and probe.
     metric
-        Which one to draw.
+        Which one to draw; the first of the results by default.
     ax
         Axes to draw on; a new figure by default.
 
@@ -28,6 +27,7 @@ def few_shot(summary: pd.DataFrame, *, metric: str = "top1", ax: Axes | None = N
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"feature": "resnet50", "probe": "logistic", "shots": [1, 16],
     ...                       "metric": "top1", "mean": [0.4, 0.7], "low": [0.35, 0.69],
     ...                       "high": [0.45, 0.71]})
@@ -35,7 +35,7 @@ def few_shot(summary: pd.DataFrame, *, metric: str = "top1", ax: Axes | None = N
     ['1', '16']
     """
     return bands(
-        summary,
+        results,
         "shots",
         metric=metric,
         label="training images per class",

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
 
 from featstore.analysis.granularity_gap import GranularityGap
-from featstore.plots.canvas import BLUE, INK, MARKERS, axes, grid, percent, text_width
+from featstore.errors import InvalidInputError
+from featstore.plots.canvas import (
+    BLUE,
+    MARKERS,
+    axes,
+    grid,
+    ink,
+    label_x,
+    percent,
+    points,
+    text_width,
+)
+from featstore.run import ProbeRun
+from featstore.run import granularity_gap as gap_of
+from featstore.run_changes import run_pair
+from featstore.taxonomy import Taxonomy
 
 
-def granularity_gap(gap: GranularityGap, *, ax: Axes | None = None) -> Axes:
+def granularity_gap(
+    gap: GranularityGap | tuple[ProbeRun, ProbeRun],
+    taxonomy: Taxonomy | str | Path | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
     r"""Draw the gap with its interval against level, the finest on the right.
 
     Levels at which the gap can be told from 0, as `GranularityGap.opens_at` counts them, are
@@ -17,9 +39,16 @@ def granularity_gap(gap: GranularityGap, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     gap
-        Of `featstore.analysis.granularity_gap`.
+        What `featstore.granularity_gap` returned, or its two runs, the baseline first.
+    taxonomy
+        Of the runs, or a file of one.
     ax
         Axes to draw on; a new figure by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If runs come without a taxonomy.
 
     Examples
     --------
@@ -30,13 +59,19 @@ def granularity_gap(gap: GranularityGap, *, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['part\n3', 'item\n10']
     """
+    if not isinstance(gap, GranularityGap):
+        if taxonomy is None:
+            raise InvalidInputError(
+                "runs are coarsened by a taxonomy: pass one, such as store.taxonomy(name) or a file"
+            )
+        gap = gap_of(*run_pair(gap), taxonomy)
     frame = gap.levels.iloc[::-1]
     ticks = [f"{level}\n{n:,}" for level, n in zip(frame["level"], frame["n_classes"], strict=True)]
     ax = axes(ax, width=1.2 + max(4.8, len(ticks) * (0.15 + text_width(ticks))), height=3.4)
     grid(ax, "y")
     places = range(len(frame))
-    ax.axhline(0, color=INK, linewidth=0.8)
-    ax.vlines(places, frame["low"], frame["high"], color=BLUE, alpha=0.5, linewidth=3)
+    ax.axhline(0, color=ink(), linewidth=points(0.8))
+    ax.vlines(places, frame["low"], frame["high"], color=BLUE, alpha=0.5, linewidth=points(3))
     ax.plot(places, frame["gap"], color=BLUE)
     names = frame["level"].tolist()
     opened = len(names) if gap.opens_at is None else names.index(gap.opens_at)
@@ -47,10 +82,10 @@ def granularity_gap(gap: GranularityGap, *, ax: Axes | None = None) -> Axes:
             MARKERS[0],
             color=BLUE,
             markerfacecolor=filling,
-            markersize=6,
+            markersize=points(6),
         )
     ax.set_xticks(places, ticks)
     ax.yaxis.set_major_formatter(percent(symbol=" pts"))
     ax.set_ylabel("gain in top-1 accuracy")
-    ax.set_xlabel("level and number of classes")
+    label_x(ax, "level and number of classes")
     return ax

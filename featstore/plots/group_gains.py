@@ -6,32 +6,51 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from featstore.class_groups import ClassGroups
+from featstore.errors import InvalidInputError
+from featstore.paired_runs import group_gains as gains_of
 from featstore.plots.canvas import (
     BLUE,
-    INK,
     VERMILLION,
-    axes,
     grid,
+    ink,
+    label_x,
     name_rows,
     percent,
-    text_width,
+    points,
+    row_axes,
     title,
 )
+from featstore.run import ProbeRun
+from featstore.run_changes import run_pair
 
 
-def group_gains(frame: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None) -> Axes:
+def group_gains(
+    found: pd.DataFrame | tuple[ProbeRun, ProbeRun],
+    groups: ClassGroups | None = None,
+    *,
+    alpha: float = 0.05,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the mean gain of every group; filled where it holds after Holm's adjustment.
 
     Thick lines are intervals over test rows, thin ones over classes.
 
     Parameters
     ----------
-    frame
-        Of `featstore.analysis.group_gains`.
+    found
+        What `featstore.group_gains` returned, or its two runs, the baseline first.
+    groups
+        Of the classes; only of runs.
     alpha
         Error rate of the test.
     ax
         Axes to draw on; a new figure by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If runs come without groups.
 
     Examples
     --------
@@ -42,20 +61,31 @@ def group_gains(frame: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = N
     >>> group_gains(frame).get_title(loc="left")
     '1 of 2 groups differs'
     """
+    if isinstance(found, pd.DataFrame):
+        frame = found
+    elif groups is None:
+        raise InvalidInputError(
+            "gains are averaged over groups of classes: pass them, e.g. "
+            "ClassGroups.from_taxonomy(taxonomy, level, run.predictions.classes)"
+        )
+    else:
+        frame = gains_of(*run_pair(found), groups)
     frame = frame.dropna(subset="gain").sort_values("gain", ascending=False, kind="stable")
     names = [f"{name} ({n:,})" for name, n in zip(frame["group"], frame["n_classes"], strict=True)]
-    ax = axes(ax, width=4.8 + text_width(names), height=1.3 + 0.26 * len(names))
+    ax = row_axes(ax, names, width=4.8, height=1.3, row=0.26)
     grid(ax, "x")
-    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.axvline(0, color=ink(), linewidth=points(0.8))
     places, gain = np.arange(len(frame)), frame["gain"].to_numpy()
     colours = [BLUE if value >= 0 else VERMILLION for value in gain]
-    ax.hlines(places, frame["low_classes"], frame["high_classes"], colors=colours, linewidth=1)
-    ax.hlines(places, frame["low"], frame["high"], colors=colours, alpha=0.5, linewidth=4)
+    ax.hlines(
+        places, frame["low_classes"], frame["high_classes"], colors=colours, linewidth=points(1)
+    )
+    ax.hlines(places, frame["low"], frame["high"], colors=colours, alpha=0.5, linewidth=points(4))
     holds = (frame["p_holm"] <= alpha).to_numpy()
     filling = [colour if held else "white" for colour, held in zip(colours, holds, strict=True)]
-    ax.scatter(gain, places, c=filling, edgecolors=colours, s=30, zorder=3)
+    ax.scatter(gain, places, c=filling, edgecolors=colours, s=points(5.5) ** 2, zorder=3)
     name_rows(ax, names)
-    ax.set_xlabel("gain, mean over classes (in brackets: how many)")
+    label_x(ax, "gain, mean over classes (in brackets: how many)")
     ax.xaxis.set_major_formatter(percent(symbol=" pts"))
     if frame["p_holm"].notna().any():
         title(

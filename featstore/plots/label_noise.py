@@ -6,7 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from featstore.analysis.label_noise import LabelNoise
-from featstore.plots.canvas import BLUE, INK, axes, grid, name_rows, text_width, title
+from featstore.plots.canvas import (
+    BLUE,
+    grid,
+    ink,
+    label_x,
+    name_rows,
+    points,
+    row_axes,
+    title,
+)
 
 
 def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -> Axes:
@@ -36,8 +45,8 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
     names = [
         f"{label} → {to}" for label, to in zip(pairs["label"], pairs["suggested"], strict=True)
     ]
-    height = 1.1 + 0.26 * max(len(names), 2)
-    ax = axes(ax, width=3.4 + text_width(names), height=height)
+    spare = 0.26 * max(2 - len(names), 0)
+    ax = row_axes(ax, names, width=3.4, height=1.1 + spare, row=0.26)
     grid(ax, "x")
     ax.barh(range(len(names)), pairs["n"], color=BLUE, height=0.7)
     for place, n in enumerate(pairs["n"]):
@@ -47,12 +56,12 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
-            color=INK,
+            fontsize=points(9),
+            color=ink(),
         )
     name_rows(ax, names)
     ax.set_xlim(0, 1.15 * max(pairs["n"].max(), 1) if len(pairs) else 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("rows that confidently belong elsewhere")
+    label_x(ax, "rows that confidently belong elsewhere")
     title(ax, f"estimated share of wrong labels: {noise.noise_rate:.1%}")
     return ax

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from featstore.counts import count_name
-from featstore.plots.bands import bands
+from featstore.plots.bands import Results, bands
 
 
-def quantity(summary: pd.DataFrame, *, metric: str = "top1", ax: Axes | None = None) -> Axes:
+def quantity(results: Results, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the mean over draws against the number of labels, its interval as a band.
 
     Parameters
     ----------
-    summary
-        Of `featstore.quantity`, or of several results below each other
-        (`featstore.result_document.joined`): a line for every feature and probe.
+    results
+        Of `featstore.quantity`, one or several, or their summaries below each other: a line for
+        every feature and probe.
     metric
-        Which one to draw.
+        Which one to draw; the first of the results by default.
     ax
         Axes to draw on; a new figure by default.
 
@@ -29,10 +28,11 @@ def quantity(summary: pd.DataFrame, *, metric: str = "top1", ax: Axes | None = N
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"feature": "resnet50", "probe": "logistic", "n": [500, 50_000],
     ...                       "metric": "top1", "mean": [0.4, 0.7], "low": [0.35, 0.69],
     ...                       "high": [0.45, 0.71]})
     >>> [label.get_text() for label in quantity(frame).get_xticklabels()]
     ['500', '50k']
     """
-    return bands(summary, "n", metric=metric, label="training labels", name=count_name, ax=ax)
+    return bands(results, "n", metric=metric, label="training labels", name=count_name, ax=ax)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from featstore.analysis.similarity import DIRECTED
 from featstore.errors import InvalidInputError
-from featstore.plots.canvas import INK, axes, text_width, title
+from featstore.plots.canvas import axes, ink, label_x, name_columns, points, text_width, title
 from featstore.plots.confusion import BLUES
 from featstore.suggest import did_you_mean
 
@@ -53,6 +53,7 @@ def similarity(frame: pd.DataFrame, measure: str = "cka", *, ax: Axes | None = N
         ax,
         width=1.0 + room + max(0.55 * len(names), 2.6),
         height=1.0 + 0.7 * room + 0.45 * len(names),
+        rows=True,
     )
     ax.imshow(values, cmap=BLUES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for row, column in np.argwhere(np.isfinite(values)):
@@ -62,15 +63,15 @@ def similarity(frame: pd.DataFrame, measure: str = "cka", *, ax: Axes | None = N
             (column, row),
             ha="center",
             va="center",
-            fontsize=9,
-            color="white" if value >= 0.5 else INK,
+            fontsize=points(9),
+            color="white" if value >= 0.5 else ink(),
         )
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    name_columns(ax, names)
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     if measure in DIRECTED:
         ax.set_ylabel("from")
-        ax.set_xlabel("to")
+        label_x(ax, "to")
     title(ax, _TITLES.get(measure, measure))
     return ax

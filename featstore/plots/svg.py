@@ -7,15 +7,15 @@ import io
 import matplotlib
 from matplotlib.figure import Figure
 
-from featstore.plots.canvas import INK
+from featstore.plots.style import INK
 
 
 def to_svg(figure: Figure) -> str:
     """Render a figure as one ``<svg>`` element.
 
-    Equal figures give equal text: no date, no version, ids from content.  The ground is
-    transparent, and what is drawn in our gray takes the colour of the text around it
-    (``currentColor``), so one figure serves light and dark pages.
+    Equal figures give equal text: no date, no version, ids from content.  The ground
+    of a page's figure is transparent, and what is drawn in our gray takes the colour of the text
+    around it (``currentColor``), so one figure serves light and dark pages.
 
     Parameters
     ----------
@@ -30,6 +30,6 @@ def to_svg(figure: Figure) -> str:
     text = io.StringIO()
     unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": "featstore", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata=unnamed, facecolor="none")
+        figure.savefig(text, format="svg", metadata=unnamed, facecolor=figure.get_facecolor())
     svg = text.getvalue()
     return svg[svg.index("<svg") :].replace(INK, "currentColor")

@@ -6,7 +6,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -23,6 +23,8 @@ from featstore.study.runner import run_plan
 from featstore.study.settings import check_value, checked_settings
 from featstore.study.table import pivot, results
 from featstore.suggest import did_you_mean
+from featstore.tables.leaderboard import Uncertainty, leaderboard
+from featstore.typeset import Table
 from featstore.workers import Engine
 
 if TYPE_CHECKING:
@@ -276,6 +278,29 @@ class Study:
     def table(self, *, metric: str | None = None) -> pd.DataFrame:
         """Return features against probes: means over seeds, long; see `featstore.study.table`."""
         return pivot(self.results(), metric=metric)
+
+    def paper_table(self, *, metric: str | None = None, uncertainty: Uncertainty = "rows") -> Table:
+        """Return features against probes for a paper; see `featstore.tables.leaderboard`.
+
+        Parameters
+        ----------
+        metric
+            ``top1``, or ``mAP`` for targets that have no top-1, by default.
+        uncertainty
+            ``"rows"``: intervals over test rows; ``"seeds"``: ± the standard deviation over seeds.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no run yet, or no run has the metric.
+        """
+        found = self.results()
+        if found.empty:
+            raise InvalidInputError("no cell of the study has a run yet; run it first")
+        names = {place: PurePosixPath(place.rstrip("/")).stem for place in set(found["store"])}
+        if len(set(names.values())) == len(names):
+            found = found.assign(store=found["store"].map(names))
+        return leaderboard(found, metric=metric, order="given", uncertainty=uncertainty)
 
     def report(self, out: str | Path, *, title: str | None = None) -> list[Path]:
         """Write a page about the study's runs; of several stores, one each into a folder.

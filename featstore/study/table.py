@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from featstore.errors import InvalidInputError
+from featstore.run_config import RunConfig
 from featstore.stored_requests import run_fields
 from featstore.study.plan import StudyPlan
 from featstore.suggest import did_you_mean
+from featstore.tables.leaderboard import seed_means, usual_metric
 
 _RESULTS = (
     "store",
@@ -27,6 +28,8 @@ _RESULTS = (
     "low",
     "high",
     "n",
+    "dim",
+    "selected_on_test",
 )
 #: What tells cells of a table apart, beside the seed.
 _KEYS = ("store", "target", "subset", "scaling", "features", "probe")
@@ -44,19 +47,21 @@ def results(plan: StudyPlan) -> pd.DataFrame:
     -------
     frame
         Columns store, features, probe, target, scaling, subset, seed, run, metric, value, low,
-        high (the run's own bootstrap interval over test rows) and n.
+        high (the run's own bootstrap interval over test rows), n, dim (length of the feature
+        vector) and selected_on_test (whether the reported rows chose the hyper-parameter).
     """
-    metrics = {
-        (location, name): fields["metrics"]
+    found = {
+        (location, name): (fields["metrics"], RunConfig.from_json(fields["config"]))
         for location, store in plan.stores.items()
         for name, fields in run_fields(store)
     }
-    rows = [
-        {**planned.cell.row(), "run": planned.run, **metric}
-        for planned in plan.cells
-        if planned.run is not None
-        for metric in metrics.get((planned.cell.store, planned.run), ())
-    ]
+    rows = []
+    for planned in plan.cells:
+        if planned.run is None or (planned.cell.store, planned.run) not in found:
+            continue
+        metrics, config = found[planned.cell.store, planned.run]
+        told = {"dim": config.dim, "selected_on_test": config.selected_on_test}
+        rows += [{**planned.cell.row(), "run": planned.run, **metric, **told} for metric in metrics]
     frame = pd.DataFrame(rows, columns=list(_RESULTS))
     return frame.astype(dict.fromkeys(("value", "low", "high"), float))
 
@@ -88,16 +93,9 @@ def pivot(frame: pd.DataFrame, *, metric: str | None = None) -> pd.DataFrame:
     if metric is not None and len(frame) and metric not in set(frame["metric"]):
         known = sorted(set(frame["metric"]))
         raise InvalidInputError(f"no run has the metric {metric!r}. {did_you_mean(metric, known)}")
-    usual = np.where(
-        frame.groupby("run")["metric"].transform(lambda names: "top1" in set(names)), "top1", "mAP"
-    )
-    chosen = frame[frame["metric"] == (usual if metric is None else metric)]
-    rows = []
-    for keys, group in chosen.groupby([*_KEYS, "metric"], sort=False, dropna=False):
-        means = group[["value", "low", "high"]].mean()
-        rows.append((*keys, *means, len(group), group["value"].std()))
+    chosen = usual_metric(frame) if metric is None else frame[frame["metric"] == metric]
     columns = [*_KEYS, "metric", "value", "low", "high", "seeds", "spread"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = seed_means(chosen, [*_KEYS, "metric"])[columns]
     rivals = [key for key in _KEYS if key != "features"]
     best = table.groupby(rivals, dropna=False)["value"].transform("max")
     return table.assign(best=(table["value"] == best).to_numpy(bool))
@@ -132,34 +130,5 @@ def sheet(table: pd.DataFrame, *, bold: Sequence[str] = ("**", "**")) -> pd.Data
     return wide.reset_index().rename_axis(columns=None)
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Write a `pivot` as a Markdown table, the best of each column bold."""
-    laid = sheet(table)
-    lines = [list(laid.columns), ["---"] * len(laid.columns), *laid.to_numpy().tolist()]
-    return "".join(f"| {' | '.join(_piped(cell) for cell in line)} |\n" for line in lines)
-
-
-def latex(table: pd.DataFrame) -> str:
-    """Write a `pivot` as a LaTeX tabular of booktabs, the best of each column bold."""
-    marks = ("\0", "\1")  # which no name holds
-    laid = sheet(table, bold=marks)
-    lines = [" & ".join(map(_escaped, laid.columns)) + r" \\", r"\midrule"]
-    lines += [" & ".join(map(_escaped, row)) + r" \\" for row in laid.to_numpy().tolist()]
-    body = "\n".join(lines).replace(marks[0], r"\textbf{").replace(marks[1], "}")
-    columns = "l" * len(laid.columns)
-    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
-
-
 def _spread(deviation: float) -> str:
     return "" if math.isnan(deviation) else f" ±{100 * deviation:.1f}"
-
-
-def _piped(cell: object) -> str:
-    return str(cell).replace("|", r"\|")
-
-
-def _escaped(cell: object) -> str:
-    text = str(cell).replace("\\", r"\textbackslash ")
-    for letter in "&%$#_{}":
-        text = text.replace(letter, f"\\{letter}")
-    return text.replace("–", "--").replace("±", r"$\pm$")

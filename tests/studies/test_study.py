@@ -17,7 +17,7 @@ import featstore as fs
 from featstore.errors import InvalidInputError
 from featstore.fixed_threads import fixed_threads
 from featstore.store import FeatureStore
-from featstore.study.table import latex, markdown, pivot, sheet
+from featstore.study.table import pivot, sheet
 
 GRID = """
 features = ["pixels"]
@@ -262,8 +262,15 @@ def test_tables_are_those_of_the_runs(
         study.table(metric="top2")
     laid = sheet(study.table())
     assert list(laid.columns) == ["features", "clip-readme", "centroid"]
-    assert markdown(study.table()).count("**") == 2 * 2
-    assert latex(study.table()).count(r"\textbf{") == 2
+    paper = study.paper_table()
+    assert list(paper.to_frame())[:2] == ["features", "clip-readme"]
+    assert paper.to_markdown(notes=False).count("**") == 2 * 2
+    assert paper.to_latex().count(r"\textbf{") == 2
+    over_seeds = study.paper_table(uncertainty="seeds").to_frame().set_index("features")
+    spread = study.table().set_index(["features", "probe"])["spread"]
+    for feature, probe in spread.index:
+        half = (over_seeds[f"{probe} high"] - over_seeds[f"{probe} low"])[feature] / 2
+        assert half == pytest.approx(spread[feature, probe])
     assert study.report(tmp_path / "page.html")[0].read_text().count("clip-readme") > 1
 
 
