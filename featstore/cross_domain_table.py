@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from featstore.analysis.critical_difference import CriticalDifference, PostHoc, critical_difference
+from featstore.displayed import Displayed
 from featstore.marked_table import latex_table, markdown_table
 
 #: How the metrics are called in a header.
 _METRICS = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class", "mAP": "mAP"}
 
 
-@dataclass(frozen=True, eq=False)
-class CrossDomain:
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossDomain(Displayed):
     """Features (rows) evaluated on several data sets (columns), as in Table 1 of Cole et al. 2022.
 
     Attributes
