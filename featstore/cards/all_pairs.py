@@ -36,7 +36,7 @@ def card(found: AllPairs) -> Card:
         )
     ]
     left_out = len(compared) - SHOWN_PAIRS
-    interval = f"{found.level:.0%} interval"
+    interval = f"{100 * found.level:g} % interval"
     return Card(
         kind="AllPairs",
         name="",

@@ -19,7 +19,7 @@ class Card:
     kind, name
         Of the object.
     headline
-        The one thing to know about it.
+        The one thing to know about it; empty where there is none.
     warnings
         What must be known before it is believed.
     facts
@@ -46,7 +46,7 @@ class Card:
         name = Markup(" <code>{}</code>").format(self.name) if self.name else Markup()
         pieces = [
             Markup("<div><strong>{}</strong>{}</div>").format(self.kind, name),
-            Markup("<div>{}</div>").format(self.headline),
+            *([Markup("<div>{}</div>").format(self.headline)] if self.headline else []),
             *(Markup('<div class="warning">{}</div>').format(words) for words in self.warnings),
             *([facts(self.facts)] if self.facts else []),
             *self.parts,

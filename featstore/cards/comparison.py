@@ -21,7 +21,7 @@ def headline(found: Comparison) -> str:
 
 def card(found: Comparison) -> Card:
     """Show a comparison."""
-    known: dict[str, Cell] = {f"{found.level:.0%} interval": _says(found)}
+    known: dict[str, Cell] = {f"{100 * found.level:g} % interval": _says(found)}
     if found.p_exact is not None:
         known["only a is right"] = plural(found.only_a_right or 0, "row")
         known["only b is right"] = plural(found.only_b_right or 0, "row")

@@ -7,6 +7,7 @@ suit light and dark themes; where a page strips styles, tables and folds remain.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -17,6 +18,10 @@ from featstore.numerals import NONE
 
 Cell: TypeAlias = "str | float | bool | None"
 """What a table holds: text (`Markup` stays as it is) or a number."""
+
+_NUMERAL = re.compile(r"[+−]?\d[\d.,–]*(\s%)?")
+_LONG = 48
+"""Letters beyond which a cell's text is broken into lines."""
 
 STYLE = Markup(
     "<style>"
@@ -29,6 +34,7 @@ STYLE = Markup(
     "vertical-align:top;max-width:30em;color:inherit}"
     ".featstore th{font-weight:normal;opacity:.7}"
     ".featstore td.n,.featstore th.n{text-align:right}"
+    ".featstore thead+tbody td:not(.w){white-space:nowrap}"
     ".featstore details{margin:.15em 0}.featstore details details{margin-left:1.1em}"
     ".featstore summary{cursor:pointer}"
     ".featstore .muted{opacity:.7}"
@@ -61,13 +67,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, more: str = 
         Markup(' class="n"') if all(_is_number(row[i]) for row in cells) and cells else Markup()
         for i in range(len(header))
     ]
+    long = Markup(' class="w"')
     head = _joined(
         Markup("<th{}>{}</th>").format(kind, name) for kind, name in zip(kinds, header, strict=True)
     )
     body = _joined(
         Markup("<tr>{}</tr>").format(
             _joined(
-                Markup("<td{}>{}</td>").format(kind, text(cell))
+                Markup("<td{}>{}</td>").format(long if _is_long(cell) else kind, text(cell))
                 for kind, cell in zip(kinds, row, strict=True)
             )
         )
@@ -175,7 +182,14 @@ def text(value: Cell) -> str:
 
 
 def _is_number(cell: Cell) -> bool:
-    return isinstance(cell, int | float) and not isinstance(cell, bool)
+    """Whether a cell is to be aligned to the right: a number, a numeral, or nothing."""
+    if isinstance(cell, str):
+        return cell in ("", NONE) or _NUMERAL.fullmatch(cell) is not None
+    return not isinstance(cell, bool)
+
+
+def _is_long(cell: Cell) -> bool:
+    return isinstance(cell, str) and not isinstance(cell, Markup) and len(cell) > _LONG
 
 
 def _cell(value: object) -> Cell:

@@ -27,7 +27,15 @@ def card(found: FusionTable) -> Card:
             for row in zip(*(found.pairs[name] for name in columns), strict=True)
         )
     ]
-    header = ["pair", "first", "second", "both", "points", f"{found.level:.0%} interval", "verdict"]
+    header = [
+        "pair",
+        "first",
+        "second",
+        "both",
+        "points",
+        f"{100 * found.level:g} % interval",
+        "verdict",
+    ]
     parts = [table(header, rows), muted(found.rule)]
     if len(found.controls):
         columns = ("a", "b", "control", "dim", "score", "over", "over_low", "over_high")

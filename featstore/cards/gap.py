@@ -22,5 +22,5 @@ def card(gap: GranularityGap) -> Card:
             *(gap.levels[name] for name in columns), strict=True
         )
     ]
-    header = ["level", "classes", "a", "b", "b − a, points", f"{gap.coverage:.0%} interval"]
+    header = ["level", "classes", "a", "b", "b − a, points", f"{100 * gap.coverage:g} % interval"]
     return Card("GranularityGap", "", gap.finding, parts=[table(header, rows)])

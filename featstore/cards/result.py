@@ -28,7 +28,7 @@ def card(result: Any) -> Card:
     return Card(
         kind=type(result).__name__,
         name="",
-        headline=str(finding) if finding is not None else _sizes(result),
+        headline=str(finding or ""),
         facts=_facts(result),
         parts=[
             fold(

@@ -27,7 +27,8 @@ def card(run: ProbeRun) -> Card:
         "target": f"{config.target}, {plural(run.predictions.n_classes, 'class')}",
         "features": " + ".join(f"{name} ({dim})" for name, dim in names),
         "scaling": config.scaling if config.scaling != "none" else "",
-        "probe": f"{config.probe_label}, {config.preset} protocol",
+        "probe": config.probe_label,
+        "preset": config.preset if config.preset != config.probe else "",
         config.parameter or "value": f"{config.value:g}, {config.how_chosen}",
         "trained on": f"{config.train_split}, {plural(config.n_train, 'row')}"
         + (f", subset {config.train_subset}" if config.train_subset else ""),
