@@ -7,6 +7,7 @@ apt-get install dataset-fashion-mnist      # clothes
 from __future__ import annotations
 
 import shutil
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import numpy as np
 import pandas as pd
 
 import featstore as fs
+
+# A package below timm would have a widget for its progress bars, which we show none of.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 SUPERVISED = "efficientnet_lite0"
 SELF_SUPERVISED = "dinov2_vits14"
@@ -119,7 +123,7 @@ def pixels(clothes: fs.ImageArrays) -> fs.ForeignFeatures:
     samples = clothes.samples
     values = np.stack([clothes.image(row).ravel() for row in range(len(samples))])
     scaled = values.astype(np.float32) / 255
-    return fs.ForeignFeatures(scaled, source="grey values", layout="array", ids=samples.ids)
+    return fs.ForeignFeatures.from_array(scaled, ids=samples.ids)
 
 
 def _near(file: Path, folder: Path | None) -> Path:

@@ -3,7 +3,8 @@
     python examples/execute.py                     # all, in place
     python examples/execute.py first_steps.ipynb   # some
 
-Times, and names of kernels and versions, are not kept: a notebook that says the same is the same file.
+Start times and versions of the kernel are not kept.  Outputs that show a path of this machine are
+refused.
 """
 
 from __future__ import annotations
@@ -64,8 +65,11 @@ def execute(notebook: Path, *, folder: Path = HERE, timeout: int = 600) -> nbfor
 
 def places(document: nbformat.NotebookNode) -> list[str]:
     """Return paths of this machine that outputs show."""
-    outputs = [cell.get("outputs", []) for cell in document.cells]
-    return [found.group() for found in _PLACE.finditer(re.sub(r"image/png.*", "", str(outputs)))]
+    shown: list[str] = []
+    for output in (output for cell in document.cells for output in cell.get("outputs", [])):
+        data = output.get("data", {})
+        shown += [output.get("text", ""), *(data[kind] for kind in data if kind != "image/png")]
+    return _PLACE.findall("\n".join(shown))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def python(document: Any) -> ast.Module:
 
 
 def resolved(node: ast.expr, known: dict[str, Any]) -> Any:
-    """Return what a dotted name such as ``fs.plots.quantity`` stands for, None if it is no module's.
+    """Return what a dotted name such as ``fs.plots.quantity`` stands for, None if no module's.
 
     Raises AttributeError where a module does not have the name.
     """

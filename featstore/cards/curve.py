@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from markupsafe import Markup
 
 from featstore.cards.card import Card
 from featstore.cards.fragment import Cell, fold, frame_table, table
@@ -14,13 +15,8 @@ SHOWN_FITS = 12
 
 
 def headline(curve: FewShot | Quantity) -> str:
-    """Say the first metric at both ends of the curve."""
-    axis, noun = _axis(curve)
-    summary = _first_metric(curve)
-    ends = [summary.iloc[0], summary.iloc[-1]][: len(summary)]
-    shown = " → ".join(f"{percent(end['mean'])} at {int(end[axis]):,}" for end in ends)
-    config = curve.config
-    return f"{config.name} · {config.probe}: {summary['metric'].iloc[0]} {shown} {noun}"
+    """Say the feature, the probe, and the first metric at both ends of the curve."""
+    return f"{curve.config.name} · {curve.config.probe}: {_ends(curve)}"
 
 
 def card(curve: FewShot | Quantity) -> Card:
@@ -31,32 +27,51 @@ def card(curve: FewShot | Quantity) -> Card:
         "target": config.target,
         "drawn from": config.train_split,
         "reported on": f"{config.test_split}, {plural(config.n_test, 'row')}",
-        "protocol": config.preset,
+        "probe": config.probe,
+        "preset": config.preset if config.preset != config.probe else "",
         "scaling": config.scaling if config.scaling != "none" else "",
     }
-    columns = (axis, "metric", "mean", "low", "high", "draws")
-    rows: list[list[Cell]] = [
-        [int(n), str(metric), percent(mean), span(low, high), int(draws)]
-        for n, metric, mean, low, high, draws in zip(*(summary[c] for c in columns), strict=True)
-    ]
-    header = [noun, "metric", "mean", "95 % over draws", "draws"]
     made = curve.draws if isinstance(curve, FewShot) else curve.fits
     return Card(
         kind=type(curve).__name__,
         name=config.name,
-        headline=headline(curve).split(": ", 1)[1],
+        headline=_ends(curve),
         facts=known,
         parts=[
-            table(header, rows),
-            fold(f"{len(made):,} draws", frame_table(made, limit=SHOWN_FITS)),
+            _means(summary, axis, noun),
+            fold(
+                plural(len(made), "draw"),
+                frame_table(made.drop(columns="digest"), limit=SHOWN_FITS),
+            ),
         ],
     )
+
+
+def _means(summary: pd.DataFrame, axis: str, noun: str) -> Markup:
+    """Lay out a row for each number of labels, a column for each metric."""
+    metrics = [str(name) for name in summary["metric"].unique()]
+    rows: list[list[Cell]] = []
+    for n in summary[axis].unique():
+        of_n = summary[summary[axis] == n]
+        found = {
+            str(name): percent(mean) + (f" ({span(low, high)})" if low <= high else "")
+            for name, mean, low, high in zip(
+                *(of_n[column] for column in ("metric", "mean", "low", "high")), strict=True
+            )
+        }
+        rows.append([int(n), *(found.get(name) for name in metrics), int(of_n["draws"].iloc[0])])
+    below = "mean and 95 % interval over draws of the training rows, with these test rows"
+    return table([noun, *metrics, "draws"], rows, more=below)
 
 
 def _axis(curve: FewShot | Quantity) -> tuple[str, str]:
     return ("shots", "labels per class") if isinstance(curve, FewShot) else ("n", "labels")
 
 
-def _first_metric(curve: FewShot | Quantity) -> pd.DataFrame:
-    summary = curve.summary
-    return summary[summary["metric"] == summary["metric"].iloc[0]]
+def _ends(curve: FewShot | Quantity) -> str:
+    axis, noun = _axis(curve)
+    metric = curve.summary["metric"].iloc[0]
+    of_it = curve.summary[curve.summary["metric"] == metric]
+    ends = [of_it.iloc[0], of_it.iloc[-1]][: len(of_it)]
+    shown = " → ".join(f"{percent(end['mean'])} at {int(end[axis]):,}" for end in ends)
+    return f"{metric} {shown} {noun}"

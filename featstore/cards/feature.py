@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from featstore.cards.card import Card
-from featstore.cards.fragment import Cell, facts, fold, shortened, table
+from featstore.cards.fragment import Cell, facts, fold, plain, shortened, table
 from featstore.feature import FeatureInfo
 from featstore.numerals import plural
 from featstore.transform import Transform
@@ -46,7 +45,12 @@ def card(info: FeatureInfo) -> Card:
     }
     parts = []
     if info.request is not None:
-        parts.append(fold("as it was asked for", facts(_flat(info.request))))
+        parts.append(
+            fold(
+                "as it was asked for",
+                facts({key: plain(value) for key, value in info.request.items()}),
+            )
+        )
     if info.excluded:
         rows: list[list[Cell]] = [[str(row), why] for row, why in info.excluded.items()]
         left_out = len(rows) - SHOWN_EXCLUDED
@@ -76,7 +80,3 @@ def _pixels(transform: Transform | None) -> str:
     fields = {k: v for k, v in dataclasses.asdict(transform).items() if k not in ("mean", "std")}
     geometry = fields.pop("geometry")
     return ", ".join([geometry, *(f"{k} {v}" for k, v in fields.items() if v is not None)])
-
-
-def _flat(request: dict[str, Any]) -> dict[str, Cell]:
-    return {key: value if isinstance(value, str) else str(value) for key, value in request.items()}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -96,7 +97,7 @@ def frame_table(frame: pd.DataFrame, *, limit: int) -> Markup:
     rows = frame.head(limit).astype(object).itertuples(index=False)
     return table(
         [str(name) for name in frame.columns],
-        ([_cell(value) for value in row] for row in rows),
+        ([plain(value) for value in row] for row in rows),
         more=f"… {left_out:,} more" if left_out > 0 else "",
     )
 
@@ -181,6 +182,22 @@ def text(value: Cell) -> str:
     return value
 
 
+def plain(value: object) -> Cell:
+    """Make a cell of anything: numbers of NumPy become Python's, all else text.
+
+    Examples
+    --------
+    >>> plain(np.float32(0.5)), plain({"numpy": "2.4", "torch": "2.9"})
+    (0.5, 'numpy 2.4, torch 2.9')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text(plain(inner))}" for key, inner in value.items())
+    known = value.item() if isinstance(value, np.generic) else value
+    if known is None or known is pd.NA:
+        return None
+    return known if isinstance(known, str | bool | int | float) else str(known)
+
+
 def _is_number(cell: Cell) -> bool:
     """Whether a cell is to be aligned to the right: a number, a numeral, or nothing."""
     if isinstance(cell, str):
@@ -190,14 +207,6 @@ def _is_number(cell: Cell) -> bool:
 
 def _is_long(cell: Cell) -> bool:
     return isinstance(cell, str) and not isinstance(cell, Markup) and len(cell) > _LONG
-
-
-def _cell(value: object) -> Cell:
-    """Make a cell of what a frame holds: numbers of NumPy become Python's, all else text."""
-    plain = value.item() if hasattr(value, "item") else value
-    if plain is None or plain is pd.NA:
-        return None
-    return plain if isinstance(plain, str | bool | int | float) else str(plain)
 
 
 def _joined(pieces: Iterable[str]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from featstore.cards.card import Card
-from featstore.cards.fragment import Cell, facts, fold, frame_table, table
+from featstore.cards.fragment import Cell, facts, fold, frame_table, plain, table
 from featstore.numerals import percent, plural, span
 from featstore.run import ProbeRun
 
@@ -45,7 +45,7 @@ def card(run: ProbeRun) -> Card:
         )
     for title, pairs in (("certificate", run.certificate), ("made with", run.provenance)):
         if pairs:
-            parts.append(fold(title, facts({key: _cell(value) for key, value in pairs.items()})))
+            parts.append(fold(title, facts({key: plain(value) for key, value in pairs.items()})))
     return Card(
         kind="ProbeRun",
         name=run.name,
@@ -97,9 +97,3 @@ def _warnings(run: ProbeRun) -> list[str]:
     if config.nonlinear:
         found.append("the probe is not linear: this is no linear evaluation")
     return found
-
-
-def _cell(value: object) -> Cell:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {inner}" for key, inner in value.items())
-    return value if isinstance(value, str | bool | int | float) else str(value)
