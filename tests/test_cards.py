@@ -300,7 +300,7 @@ def test_a_study_shows_where_it_stands(store: FeatureStore) -> None:
     study = Study(
         [store.location],
         features=["pca"],
-        probes=["centroid", "lda", {"probe": "ridge", "engine": "faiss"}],
+        probes=["centroid", "lda", {"probe": "ridge", "max_memory": "1GB", "engine": "faiss"}],
     )
     before = Card(study)
     assert "2 pending" in before.text

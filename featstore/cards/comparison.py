@@ -25,7 +25,8 @@ def card(found: Comparison) -> Card:
     if found.p_exact is not None:
         known["only a is right"] = plural(found.only_a_right or 0, "row")
         known["only b is right"] = plural(found.only_b_right or 0, "row")
-        known["McNemar's test, exact"] = f"p = {p_value(found.p_exact)}"
+        p = p_value(found.p_exact)
+        known["McNemar's test, exact"] = f"p {p}" if p.startswith("<") else f"p = {p}"
     known["classes"] = (
         f"{percent(found.share_improved)} gain, {percent(found.share_unchanged)} stay, "
         f"{percent(found.share_harmed)} lose"
