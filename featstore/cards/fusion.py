@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
 
 from featstore.cards.card import Card
 from featstore.cards.fragment import Cell, fold, muted, table
@@ -19,32 +23,32 @@ def headline(found: FusionTable) -> str:
 
 def card(found: FusionTable) -> Card:
     """Show a fusion table."""
-    columns = ("a", "b", "score_a", "score_b", "score", "gain", "low", "high", "verdict")
+    interval = f"{100 * found.level:g} % interval"
     rows: list[list[Cell]] = [
         [f"{a} + {b}", percent(one), percent(two), percent(both), points(gain), span, verdict]
         for a, b, one, two, both, gain, span, verdict in (
             (*row[:6], points_span(row[6], row[7]), row[8])
-            for row in zip(*(found.pairs[name] for name in columns), strict=True)
+            for row in _columns(
+                found.pairs,
+                *("a", "b", "score_a", "score_b", "score", "gain", "low", "high", "verdict"),
+            )
         )
     ]
-    header = [
-        "pair",
-        "first",
-        "second",
-        "both",
-        "points",
-        f"{100 * found.level:g} % interval",
-        "verdict",
-    ]
+    header = ["pair", "first", "second", "both", "points", interval, "verdict"]
     parts = [table(header, rows), muted(found.rule)]
     if len(found.controls):
-        columns = ("a", "b", "control", "dim", "score", "over", "over_low", "over_high")
         rows = [
             [f"{a} + {b}", control, int(dim), percent(score), points(over), points_span(low, high)]
-            for a, b, control, dim, score, over, low, high in zip(
-                *(found.controls[name] for name in columns), strict=True
+            for a, b, control, dim, score, over, low, high in _columns(
+                found.controls,
+                *("a", "b", "control", "dim", "score", "over", "over_low", "over_high"),
             )
         ]
-        header = ["pair", "control", "dim", "control alone", "pair − control", "interval"]
+        header = ["pair", "control", "dim", "control alone", "pair − control", interval]
         parts.append(fold("controls of equal size", table(header, rows)))
     return Card("FusionTable", found.metric, headline(found), parts=parts)
+
+
+def _columns(frame: pd.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Iterate over the rows of some columns."""
+    return zip(*(frame[name] for name in names), strict=True)
