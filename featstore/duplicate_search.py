@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from featstore.analysis.leak_effect import leak_effect
 from featstore.analysis.near_duplicates import near_duplicates
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.run import ProbeRun
 from featstore.samples import Target
 from featstore.store import FeatureStore
 
 
-@dataclass(frozen=True, eq=False)
-class Duplicates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Duplicates(Displayed):
     """Near-duplicates between two splits of a store, or within one.
 
     Attributes

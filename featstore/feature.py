@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from featstore.commits import Commit, CommitLog, content_digest, encode_json, read_manifest
+from featstore.displayed import Displayed
 from featstore.errors import CorruptStoreError, FeatureNotFoundError
 from featstore.folder import Folder
 from featstore.mapped import can_map, map_shards
@@ -24,8 +25,8 @@ from featstore.spec import FeatureSpec
 REQUEST = "request.json"
 
 
-@dataclass(frozen=True)
-class FeatureInfo:
+@dataclass(frozen=True, repr=False)
+class FeatureInfo(Displayed):
     """A feature as it stands on disk.
 
     Attributes

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from featstore.curve_config import CurveConfig
+from featstore.displayed import Displayed
 from featstore.result_document import result_document
 
 
@@ -25,8 +26,8 @@ class FewShotConfig(CurveConfig):
     selected_on: str
 
 
-@dataclass(frozen=True, eq=False)
-class FewShot:
+@dataclass(frozen=True, eq=False, repr=False)
+class FewShot(Displayed):
     """Results of one probe on one (fused) feature.
 
     Attributes

@@ -8,11 +8,13 @@ from typing import Literal
 
 import pandas as pd
 
+from featstore.displayed import Displayed
+
 Verdict = Literal["complementary", "redundant", "undecided"]
 
 
-@dataclass(frozen=True, eq=False)
-class FusionTable:
+@dataclass(frozen=True, eq=False, repr=False)
+class FusionTable(Displayed):
     """Pairs of features, evaluated alone and side by side (Table 3 of Cole et al. 2022).
 
     Attributes

@@ -12,6 +12,7 @@ from featstore.analysis.crossing import Crossing, crossing
 from featstore.analysis.doubling import doubling
 from featstore.analysis.labels_needed import LabelsNeeded, labels_needed
 from featstore.curve_config import CurveConfig
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.result_document import result_document
 
@@ -35,8 +36,8 @@ class QuantityConfig(CurveConfig):
     metric: str
 
 
-@dataclass(frozen=True, eq=False)
-class Quantity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Quantity(Displayed):
     """Results of one probe on one (fused) feature.
 
     Attributes

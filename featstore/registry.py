@@ -57,3 +57,8 @@ def probe(name: str) -> Any:
         raise InvalidInputError(f"there is no probe {name!r}. {did_you_mean(name, known)}")
     module, _, attribute = known[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def cards() -> Any:
+    """Return the package that shows objects in notebooks."""
+    return importlib.import_module("featstore.cards")

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.columns import read_columns, write_column
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 from featstore.run_config import RunConfig
@@ -57,7 +58,7 @@ class Head:
 
 
 @dataclass(frozen=True, eq=False)
-class ProbeRun:
+class ProbeRun(Displayed):
     """One probe, fitted and evaluated.
 
     Attributes

@@ -13,6 +13,7 @@ from featstore.analysis.calibration import calibration as calibration_of_scores
 from featstore.analysis.reliability import Binning, reliability
 from featstore.analysis.temperature import fit_temperature, with_temperature
 from featstore.bootstrap import bootstrap
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
@@ -21,8 +22,8 @@ from featstore.run import ProbeRun
 from featstore.store import FeatureStore
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Displayed):
     """Calibration of a run, as stored and after temperature scaling.
 
     Attributes

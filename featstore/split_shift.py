@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from featstore.analysis.label_shift import LabelShift, label_shift
 from featstore.analysis.shift import shift as shift_of_rows
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.samples import Target
 from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
 
 
-@dataclass(frozen=True, eq=False)
-class Shift:
+@dataclass(frozen=True, eq=False, repr=False)
+class Shift(Displayed):
     """How two sets of rows differ.
 
     Attributes

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from featstore._version import __version__
 from featstore.ceiling import parse_bytes
 from featstore.commits import encode_json
+from featstore.displayed import Displayed
 from featstore.errors import (
     CorruptStoreError,
     FeatstoreError,
@@ -48,7 +49,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 Loaded = TypeVar("Loaded")
 
 
-class FeatureStore:
+class FeatureStore(Displayed):
     """One data set on disk: rows are samples, columns are feature blocks.
 
     Use `FeatureStore.open` or `FeatureStore.create`.

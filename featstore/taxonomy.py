@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featstore.ancestors import ancestor_cells, named, read_ancestors
+from featstore.displayed import Displayed
 from featstore.errors import FeatureNotFoundError, InvalidInputError
 from featstore.kinship import descent, occurring
 from featstore.layers import check_layers, layers
@@ -22,8 +23,8 @@ from featstore.layers import check_layers, layers
 _NAMED_IN_ERRORS = 5
 
 
-@dataclass(frozen=True)
-class Taxonomy:
+@dataclass(frozen=True, repr=False)
+class Taxonomy(Displayed):
     """A layered graph of classes from fine to coarse; a class may have several parents.
 
     `featstore.taxonomies` makes them from WordNet, iNaturalist, Places365, folders and lists of

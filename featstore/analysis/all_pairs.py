@@ -15,6 +15,7 @@ from featstore.analysis.aligned_runs import AlignedRuns, PairedMetric, align
 from featstore.analysis.letters import groups_alike, letters
 from featstore.bootstrap import bootstrap
 from featstore.decisions import Outcomes
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
 from featstore.significance import Adjustment, McNemarTest, adjusted, mcnemar
@@ -22,8 +23,8 @@ from featstore.significance import Adjustment, McNemarTest, adjusted, mcnemar
 _EXACT_IN_FLOAT32 = 1 << 24
 
 
-@dataclass(frozen=True, eq=False)
-class AllPairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class AllPairs(Displayed):
     """Many runs on the same rows, each compared with each.
 
     Attributes

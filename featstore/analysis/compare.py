@@ -14,13 +14,14 @@ from featstore.analysis.tallies import Tallies
 from featstore.bootstrap import bootstrap, bootstrap_sums
 from featstore.class_measure import class_measure
 from featstore.decisions import Decisions, Outcomes
+from featstore.displayed import Displayed
 from featstore.intervals import percentile
 from featstore.significance import benjamini_hochberg, mcnemar
 from featstore.weighted import mean_defined
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Displayed):
     """What changes when run b replaces run a.
 
     Attributes

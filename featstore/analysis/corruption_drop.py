@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featstore.analysis.pairing import common_rows
 from featstore.analysis.primary_metric import primary_metric
 from featstore.bootstrap import bootstrap
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
@@ -22,8 +23,8 @@ from featstore.validation import check_predictions
 _SEVERITY = re.compile(r"(?P<kind>.+)-(?P<severity>[1-5])")
 
 
-@dataclass(frozen=True, eq=False)
-class CorruptionDrop:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorruptionDrop(Displayed):
     """A run on clean images against runs of the same samples with corrupted ones.
 
     Attributes

@@ -14,14 +14,15 @@ from scipy import stats
 from featstore.analysis.friedman import friedman
 from featstore.analysis.letters import groups_alike, letters
 from featstore.analysis.signed_rank import signed_rank_p
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.significance import Adjustment, adjusted
 
 PostHoc = Literal["wilcoxon", "nemenyi"]
 
 
-@dataclass(frozen=True, eq=False)
-class CriticalDifference:
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalDifference(Displayed):
     """Several methods on several data sets.
 
     Attributes

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from featstore.analysis.pairing import paired
 from featstore.analysis.tallies import Tallies
 from featstore.decisions import Outcomes, decided
+from featstore.displayed import Displayed
 from featstore.intervals import percentile
 
 Null = Literal["none", "equal"]
@@ -20,8 +21,8 @@ Null = Literal["none", "equal"]
 OUTCOMES = ("improved", "unchanged", "harmed")
 
 
-@dataclass(frozen=True, eq=False)
-class Gains:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gains(Displayed):
     """What single classes win or lose when run b replaces run a.
 
     Attributes

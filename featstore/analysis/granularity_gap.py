@@ -12,13 +12,14 @@ from featstore.analysis.level_hits import Rule, level_hits
 from featstore.analysis.pairing import common_rows, paired
 from featstore.bootstrap import bootstrap_sums
 from featstore.decisions import Outcomes
+from featstore.displayed import Displayed
 from featstore.intervals import percentile
 from featstore.predictions import Predictions
 from featstore.taxonomy import Taxonomy
 
 
-@dataclass(frozen=True, eq=False)
-class GranularityGap:
+@dataclass(frozen=True, eq=False, repr=False)
+class GranularityGap(Displayed):
     """What run b gains over run a at each level.
 
     Attributes

@@ -9,12 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featstore.analysis.confident_joint import ConfidentJoint
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.predictions import Predictions
 
 
-@dataclass(frozen=True, eq=False)
-class LabelNoise:
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelNoise(Displayed):
     """Candidates for wrong labels.
 
     Attributes

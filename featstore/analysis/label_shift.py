@@ -9,12 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import chi2, chi2_contingency
 
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.significance import benjamini_hochberg
 
 
-@dataclass(frozen=True, eq=False)
-class LabelShift:
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelShift(Displayed):
     """Shares of the classes in two sets of rows.
 
     Attributes

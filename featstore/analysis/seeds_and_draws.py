@@ -16,6 +16,7 @@ from featstore.analysis.variance_components import (
     mean_interval,
     variance_interval,
 )
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 
 Verdict = Literal["a is better", "b is better", "within the noise"]
@@ -23,8 +24,8 @@ Verdict = Literal["a is better", "b is better", "within the noise"]
 _COLUMNS = ("feature", "seed", "draw", "value")
 
 
-@dataclass(frozen=True, eq=False)
-class SeedsAndDraws:
+@dataclass(frozen=True, eq=False, repr=False)
+class SeedsAndDraws(Displayed):
     """Scores of features over seeds and draws, taken apart.
 
     Attributes

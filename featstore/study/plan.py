@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from featstore.displayed import Displayed
 from featstore.errors import FeatstoreError, InvalidInputError
 from featstore.probe_setup import ProbeSetup
 from featstore.store import FeatureStore
@@ -58,8 +59,8 @@ class PlannedCell:
         return "done" if self.run else "failed" if self.error else "pending"
 
 
-@dataclass(frozen=True, eq=False)
-class StudyPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class StudyPlan(Displayed):
     """The cells of a study.
 
     Attributes

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.html_report import report
 from featstore.location import is_url
@@ -46,7 +47,7 @@ _TABLES = {"cell": "cells", "exclude": "excludes"}
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Displayed):
     """A grid of runs: every store x feature x probe x scaling x subset x seed x target.
 
     A cell of the grid is a run that `featstore.probe` would make, of the same name and the same
