@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.blocks import last_blocks
@@ -59,6 +59,7 @@ class TorchEncoder:
     micro_batch: MicroBatch
     poolings: tuple[Pooling, ...]
     prefix_tokens: int
+    module: nn.Module
     forward: Forwards
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -178,6 +179,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         micro_batch=MicroBatch(settings.micro_batch or _MICRO_BATCH.get(device.type, 32)),
         poolings=poolings,
         prefix_tokens=prefix_tokens,
+        module=network.module,
         forward=forward,
     )
 

@@ -40,6 +40,8 @@ COMMANDS = {
     "taxonomy": "taxonomy",
     "per-class": "per_class",
     "report": "report",
+    "predict": "predict",
+    "search": "search",
     "import": "import_",
     "export": "export",
     "info": "info",

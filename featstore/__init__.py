@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
     from featstore.html_report import report
+    from featstore.image_prediction import ImagePredictions, predict
     from featstore.importation import Importation, import_features
     from featstore.imports import ForeignFeatures
     from featstore.many_runs import all_pairs, seeds_and_draws
     from featstore.merging import Merge, merge
     from featstore.mislabelled import label_noise
+    from featstore.nearest import Nearest, nearest
     from featstore.paired_runs import difficulty, gains, group_gains
     from featstore.pooled_set import Pool, pool
     from featstore.predictions import Predictions
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
+    from featstore.run_exports import ExportedRun, export_run
+    from featstore.run_exports.card import model_card
     from featstore.run_calibration import Calibration, calibration
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
@@ -105,6 +109,7 @@ _HOMES = {
     "Duplicates": "duplicate_search",
     "EpisodeDraws": "episode_draws",
     "Exported": "exports",
+    "ExportedRun": "run_exports",
     "Extraction": "extraction",
     "FeatstoreError": "errors",
     "FeatureStore": "store",
@@ -119,9 +124,11 @@ _HOMES = {
     "ImageArrays": "datasets",
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
+    "ImagePredictions": "image_prediction",
     "Importation": "importation",
     "LabelNoise": "analysis.label_noise",
     "Merge": "merging",
+    "Nearest": "nearest",
     "Pool": "pooled_set",
     "Predictions": "predictions",
     "ProbeRun": "run",
@@ -155,6 +162,7 @@ _HOMES = {
     "episodes": "episode_evaluation",
     "export": "exports",
     "export_pool": "exports.pooled",
+    "export_run": "run_exports",
     "extract": "extraction",
     "few_shot": "shot_evaluation",
     "fusion": "fusion_evaluation",
@@ -165,8 +173,11 @@ _HOMES = {
     "label_noise": "mislabelled",
     "load_tensor": "tensors",
     "merge": "merging",
+    "model_card": "run_exports.card",
+    "nearest": "nearest",
     "open_dataset": "datasets",
     "pool": "pooled_set",
+    "predict": "image_prediction",
     "probe": "evaluate",
     "quantity": "quantity_evaluation",
     "repair": "verification",
@@ -197,6 +208,7 @@ __all__ = [
     "Duplicates",
     "EpisodeDraws",
     "Exported",
+    "ExportedRun",
     "Extraction",
     "FeatstoreError",
     "FeatureStore",
@@ -211,9 +223,11 @@ __all__ = [
     "ImageArrays",
     "ImageFolder",
     "ImageTable",
+    "ImagePredictions",
     "Importation",
     "LabelNoise",
     "Merge",
+    "Nearest",
     "Pool",
     "Predictions",
     "ProbeRun",
@@ -248,6 +262,7 @@ __all__ = [
     "episodes",
     "export",
     "export_pool",
+    "export_run",
     "extract",
     "few_shot",
     "fusion",
@@ -258,10 +273,13 @@ __all__ = [
     "label_noise",
     "load_tensor",
     "merge",
+    "model_card",
+    "nearest",
     "open",
     "open_dataset",
     "plots",
     "pool",
+    "predict",
     "probe",
     "quantity",
     "repair",
