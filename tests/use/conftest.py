@@ -15,24 +15,19 @@ from featstore.store import FeatureStore
 
 
 @pytest.fixture(scope="module")
-def photos(few_photos: Path) -> Path:
-    return few_photos
-
-
-@pytest.fixture(scope="module")
-def store(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+def store(few_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     """Return a store with the features small and wide, and the targets label and tags."""
     folder = tmp_path_factory.mktemp("use")
     lines = []
-    for path in sorted(photos.glob("*/*/*.jpg")):
-        split, label, _ = path.relative_to(photos).parts
+    for path in sorted(few_photos.glob("*/*/*.jpg")):
+        split, label, _ = path.relative_to(few_photos).parts
         tags = [tag for tag in ("a", "e", "o") if tag in label]
-        name = path.relative_to(photos).as_posix()
+        name = path.relative_to(few_photos).as_posix()
         lines.append({"path": name, "split": split, "label": label, "tags": ";".join(tags)})
     table = folder / "photos.csv"
     pd.DataFrame(lines).to_csv(table, index=False)
     backbones = ["small=random/resnet18?size=32", "wide=random/vit_tiny_patch16_224?size=32&seed=1"]
-    dataset = fs.open_dataset(table, root=photos, multilabel=["tags"])
+    dataset = fs.open_dataset(table, root=few_photos, multilabel=["tags"])
     return fs.extract(dataset, backbones, folder / "s.zarr", device="cpu").store
 
 

@@ -40,12 +40,12 @@ def test_neighbours_of_samples(store: FeatureStore, features: list[str], engine:
     assert found.n_searched == len(ids)
 
 
-def test_a_photo_finds_itself_first(store: FeatureStore, photos: Path) -> None:
+def test_a_photo_finds_itself_first(store: FeatureStore, few_photos: Path) -> None:
     name = str(store.samples.ids[10])
-    found = fs.nearest(store, photos / name, features="small", k=3, device="cpu")
+    found = fs.nearest(store, few_photos / name, features="small", k=3, device="cpu")
     assert found.frame["id"][0] == name
     assert found.frame["similarity"][0] == pytest.approx(1.0, abs=1e-6)
-    assert set(found.frame["query"]) == {(photos / name).as_posix()}
+    assert set(found.frame["query"]) == {(few_photos / name).as_posix()}
 
 
 def test_a_split_and_several_labels(store: FeatureStore) -> None:
@@ -81,12 +81,12 @@ def test_imported_features_are_searched_by_id(digits_run: tuple[FeatureStore, st
         fs.nearest(opened, "5.png", k=4)
 
 
-def test_the_command(store: FeatureStore, photos: Path, tmp_path: Path) -> None:
+def test_the_command(store: FeatureStore, few_photos: Path, tmp_path: Path) -> None:
     name = str(store.samples.ids[10])
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"no image")
     words = ["search", str(store.path), "-f", "small", "--device", "cpu", "--k", "2"]
-    images = ["--image", str(photos / name), "--image", str(damaged)]
+    images = ["--image", str(few_photos / name), "--image", str(damaged)]
     result = CliRunner().invoke(group, [*words, *images, "--json"])
     assert result.exit_code == 1
     document = json.loads(result.stdout)
