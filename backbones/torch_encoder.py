@@ -82,7 +82,7 @@ class TorchEncoder:
         writable = np.require(pixels, requirements="W")
         with _inference(self.device, self.numerics):
             activations = self.forward(self._normalise(torch.from_numpy(writable)))
-            parts = _pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
+            parts = pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
             features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
         return features
 
@@ -167,7 +167,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
             pooling=described[0] if len(set(described)) == 1 else ", ".join(described),
             dim=sum(
                 part.shape[1]
-                for part in _pooled(activations, poolings, prefix_tokens=prefix_tokens)
+                for part in pooled(activations, poolings, prefix_tokens=prefix_tokens)
             ),
             n_tokens=count_tokens(activations[0], poolings[0], prefix_tokens=prefix_tokens),
         ),
@@ -211,7 +211,7 @@ def _layer(network: Network, source: Source) -> tuple[str, Forwards]:
     return ",".join(layers), taps(network.module, layers)
 
 
-def _pooled(
+def pooled(
     activations: Sequence[Tensor], poolings: Sequence[Pooling], *, prefix_tokens: int
 ) -> list[Tensor]:
     """Pool every layer's activation; arrays of shape (n, d_i), to be set side by side."""
