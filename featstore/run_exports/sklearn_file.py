@@ -55,7 +55,7 @@ def pipeline(model: RunModel) -> Pipeline:
     if model.link.kind == "sigmoid":
         classifier = _one_per_label(coef, intercept, len(names))
     else:
-        classifier = _logistic(coef, intercept, names)
+        classifier = logistic(coef, intercept, names)
     return Pipeline([*steps, ("classifier", classifier)])
 
 
@@ -82,9 +82,17 @@ def _scaling(head: Head, coef: NDArray[np.floating]) -> list[tuple[str, Any]]:
     return [("scaling", scaler)]
 
 
-def _logistic(
+def logistic(
     coef: NDArray[np.floating], intercept: NDArray[np.floating], classes: NDArray[Any]
 ) -> LogisticRegression:
+    """Return a fitted `LogisticRegression` with these weights.
+
+    Examples
+    --------
+    >>> halves = logistic(np.array([[1.0]]), np.zeros(1), np.array(["no", "yes"]))
+    >>> halves.predict_proba([[0.0]]).tolist(), halves.predict([[2.0]]).tolist()
+    ([[0.5, 0.5]], ['yes'])
+    """
     fitted = LogisticRegression()
     fitted.coef_ = np.asarray(coef, np.float64)
     fitted.intercept_ = np.asarray(intercept, np.float64)
@@ -100,7 +108,7 @@ def _one_per_label(
     sides = np.asarray([0, 1])
     fitted = OneVsRestClassifier(LogisticRegression())
     fitted.estimators_ = [
-        _logistic(coef[i : i + 1], intercept[i : i + 1], sides) for i in range(n_labels)
+        logistic(coef[i : i + 1], intercept[i : i + 1], sides) for i in range(n_labels)
     ]
     # An indicator of the labels tells it that several may hold at once.
     fitted.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(

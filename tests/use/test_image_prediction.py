@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import featstore as fs
+from featstore.backbones import load_encoder
 from featstore.cli.main import group
 from featstore.errors import InvalidInputError, SpecMismatchError
 from featstore.run import ProbeRun
@@ -106,7 +107,7 @@ def test_other_weights_are_refused_with_both_digests(
         fs.predict(store, run.name, few_photos, backbones={"small": other}, device="cpu")
     stored = store.feature("small").spec.backbone.weights_digest
     assert stored in str(error.value)
-    loaded = fs.backbones.load_encoder(other, device="cpu").spec.weights_digest  # type: ignore[attr-defined]
+    loaded = load_encoder(other, device="cpu").spec.weights_digest
     assert loaded in str(error.value)
     with pytest.raises(SpecMismatchError, match="transform.size: 32 | 64"):
         moved = {"small": "random/resnet18?size=64"}
