@@ -78,8 +78,8 @@ def to_onnx(encoder: Encoder) -> ModelProto:
 
 def _normalisation(transform: Transform) -> tuple[list[NodeProto], list[TensorProto]]:
     """From pixels (n, h, w, 3) to images (n, 3, h, w): scale to [0, 1], mean, deviation."""
-    constants = {
-        "pixel_range": np.float32(255),
+    constants: dict[str, NDArray[np.float32]] = {
+        "pixel_range": np.asarray(255, np.float32),
         "pixel_mean": np.asarray(transform.mean, np.float32).reshape(1, 3, 1, 1),
         "pixel_std": np.asarray(transform.std, np.float32).reshape(1, 3, 1, 1),
     }
@@ -166,5 +166,5 @@ def _pooling(
     return nodes, weights
 
 
-def _constant(name: str, value: NDArray[Any] | np.generic) -> TensorProto:
-    return numpy_helper.from_array(np.asarray(value), name)
+def _constant(name: str, value: NDArray[Any]) -> TensorProto:
+    return numpy_helper.from_array(value, name)

@@ -166,8 +166,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
             layer=layer,
             pooling=described[0] if len(set(described)) == 1 else ", ".join(described),
             dim=sum(
-                part.shape[1]
-                for part in pooled(activations, poolings, prefix_tokens=prefix_tokens)
+                part.shape[1] for part in pooled(activations, poolings, prefix_tokens=prefix_tokens)
             ),
             n_tokens=count_tokens(activations[0], poolings[0], prefix_tokens=prefix_tokens),
         ),

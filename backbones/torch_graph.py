@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featstore.backbones.layer import whole_passes
 from featstore.backbones.torch_encoder import TorchEncoder, pooled
 from featstore.errors import InvalidInputError
 
@@ -50,7 +51,7 @@ def traced(encoder: Any, *, input_name: str, output_name: str, opset: int) -> An
     size = encoder.transform.size
     images = torch.zeros(_TRIAL, 3, size, size, device=encoder.device)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), whole_passes():
             program = torch.onnx.export(
                 _Features(encoder).eval(),
                 (images,),

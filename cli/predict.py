@@ -125,7 +125,9 @@ def _check(out: Path, *, overwrite: bool) -> None:
         raise InvalidInputError(f"there is no folder {out.parent}; make it first")
 
 
-def _show(result: ImagePredictions, frame: pd.DataFrame, out: Path | None, *, as_json: bool) -> None:
+def _show(
+    result: ImagePredictions, frame: pd.DataFrame, out: Path | None, *, as_json: bool
+) -> None:
     if as_json:
         document = {
             "run": result.run,

@@ -75,9 +75,9 @@ if TYPE_CHECKING:
     from featstore.quantity_evaluation import quantity
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
+    from featstore.run_calibration import Calibration, calibration
     from featstore.run_exports import ExportedRun, export_run
     from featstore.run_exports.card import model_card
-    from featstore.run_calibration import Calibration, calibration
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
@@ -222,8 +222,8 @@ __all__ = [
     "HoldOut",
     "ImageArrays",
     "ImageFolder",
-    "ImageTable",
     "ImagePredictions",
+    "ImageTable",
     "Importation",
     "LabelNoise",
     "Merge",

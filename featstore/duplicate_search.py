@@ -197,4 +197,3 @@ def _labels(target: Target, rows: NDArray[np.intp], others: NDArray[np.intp]) ->
         "label_of_duplicate": [target.name_of(row) for row in others],
         "agree": [bool(same) if sure else None for same, sure in zip(agree, known, strict=True)],
     }
-

@@ -156,7 +156,8 @@ def predict(
     dataset = open_unlabelled(images)
     encoders = run_encoders(store, run, backbones=backbones, device=device)
     classifier = RunClassifier.of(store, run)
-    ids, scores, failed = [], [], {}
+    ids, scores = [], []
+    failed: dict[str, str] = {}
     for batch in embed(
         dataset,
         encoders,
@@ -221,4 +222,4 @@ def class_thresholds(run: ProbeRun) -> NDArray[np.float32]:
     """
     if run.thresholds is None:
         return np.full(run.predictions.n_classes, HALF, np.float32)
-    return run.thresholds.per_class.mean(axis=0)
+    return np.asarray(run.thresholds.per_class.mean(axis=0), np.float32)

@@ -21,12 +21,12 @@ def header(store: FeatureStore, run: ProbeRun) -> str:
     source = store.attributes["source"]
     results = [
         {
-            "type": _METRICS.get(line.metric, line.metric),
-            "name": line.metric,
-            "value": round(float(line.value), 6),
+            "type": _METRICS.get(line["metric"], line["metric"]),
+            "name": line["metric"],
+            "value": round(float(line["value"]), 6),
         }
-        for line in run.metrics.itertuples()
-        if not math.isnan(line.value)
+        for line in run.metrics.to_dict("records")
+        if not math.isnan(line["value"])
     ]
     kind = str(source.get("kind", "images"))
     fields: dict[str, Any] = {

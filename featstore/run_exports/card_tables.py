@@ -23,7 +23,9 @@ def features_table(known: Provenance) -> str:
         return "The run's features are not in the store any more."
     keys = list(next(iter(rows.values())))
     return _table(
-        pd.DataFrame([[key, *(rows[name][key] for name in names)] for key in keys], columns=["", *names])
+        pd.DataFrame(
+            [[key, *(rows[name][key] for name in names)] for key in keys], columns=["", *names]
+        )
     )
 
 
@@ -67,12 +69,12 @@ def metrics_table(run: ProbeRun) -> str:
     """Every metric with its interval, in percent."""
     lines = [
         {
-            "metric": line.metric,
-            "percent": f"{100 * line.value:.2f}",
-            "95 % interval": f"{100 * line.low:.2f} – {100 * line.high:.2f}",
-            "rows": f"{line.n:g}",
+            "metric": line["metric"],
+            "percent": f"{100 * line['value']:.2f}",
+            "95 % interval": f"{100 * line['low']:.2f} – {100 * line['high']:.2f}",
+            "rows": f"{line['n']:g}",
         }
-        for line in run.metrics.itertuples()
+        for line in run.metrics.to_dict("records")
     ]
     return _table(pd.DataFrame(lines).replace({"nan": "–", "nan – nan": "–"}))
 
@@ -96,7 +98,7 @@ def classes_table(run: ProbeRun) -> str:
 
 
 def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
-    """A table of two columns."""
+    """Lay pairs out in two columns."""
     return _table(pd.DataFrame(list(pairs), columns=["", " "]))
 
 

@@ -69,8 +69,9 @@ def write(model: RunModel, path: Path) -> float:
     difference = _difference(content, model, encoders, inputs)
     if not difference <= _MOST:
         raise InvalidInputError(
-            f"the exported graph gives other probabilities than the run, by up to {difference:.3g}; "
-            "its backbone does something that depends on the batch. Nothing was written"
+            f"the exported graph gives other probabilities than the run, by up to "
+            f"{difference:.3g}; its backbone does something that depends on the batch. Nothing "
+            "was written"
         )
     with new_file(path) as temporary:
         temporary.write_bytes(content)
@@ -129,7 +130,9 @@ def _difference(
                 f"the exported graph does not take {n} images at a time: {error}; its backbone was "
                 "made for batches of a fixed size"
             ) from error
-        own = _probabilities(model, encoders, {one: feed[inputs[_geometry(one)]] for one in encoders})
+        own = _probabilities(
+            model, encoders, {one: feed[inputs[_geometry(one)]] for one in encoders}
+        )
         largest = max(largest, float(np.abs(found - own).max()))
     return largest
 

@@ -184,12 +184,14 @@ def _of_one_version(models: Sequence[ModelProto]) -> list[ModelProto]:
     newest = max(map(version, models))
     try:
         return [
-            model if version(model) == newest else onnx.version_converter.convert_version(model, newest)
+            model
+            if version(model) == newest
+            else onnx.version_converter.convert_version(model, newest)
             for model in models
         ]
     except Exception as error:  # of a C++ library, without a type of its own
+        versions = ", ".join(str(number) for number in sorted(set(map(version, models))))
         raise InvalidInputError(
-            f"the backbones' graphs use ONNX operators of versions "
-            f"{', '.join(sorted({str(version(m)) for m in models}))}, and cannot be brought to one: "
-            f"{error}"
+            f"the backbones' graphs use ONNX operators of versions {versions}, and cannot be "
+            f"brought to one: {error}"
         ) from error

@@ -60,7 +60,7 @@ def pipeline(model: RunModel) -> Pipeline:
 
 
 def _scaling(head: Head, coef: NDArray[np.floating]) -> list[tuple[str, Any]]:
-    """Steps for the scaling; weights of columns that were constant become 0 in place."""
+    """Make a step of the scaling; weights of columns that were constant become 0 in place."""
     scaling, d = head.scaling, head.coef.shape[1]
     if scaling.kind == "none":
         return []

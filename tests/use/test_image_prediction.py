@@ -30,7 +30,9 @@ def command(*arguments: object) -> Result:
     return CliRunner().invoke(group, [str(argument) for argument in arguments])
 
 
-def test_features_of_the_same_photos_are_the_same_bits(store: FeatureStore, few_photos: Path) -> None:
+def test_features_of_the_same_photos_are_the_same_bits(
+    store: FeatureStore, few_photos: Path
+) -> None:
     from featstore.datasets.loose_files import open_unlabelled
     from featstore.embedding import embed, feature_encoders
 
@@ -109,8 +111,8 @@ def test_other_weights_are_refused_with_both_digests(
     assert stored in str(error.value)
     loaded = load_encoder(other, device="cpu").spec.weights_digest
     assert loaded in str(error.value)
-    with pytest.raises(SpecMismatchError, match="transform.size: 32 | 64"):
-        moved = {"small": "random/resnet18?size=64"}
+    moved = {"small": "random/resnet18?size=64"}
+    with pytest.raises(SpecMismatchError, match=r"transform\.size: 32 \| 64"):
         fs.predict(store, run.name, few_photos, backbones=moved, device="cpu")
     with pytest.raises(InvalidInputError, match="the features needed are small"):
         fs.predict(store, run.name, few_photos, backbones={"big": other}, device="cpu")
@@ -165,7 +167,9 @@ def test_the_command_prints_one_document(
     warm = json.loads(hotter.stdout)["predictions"]
     cool = document["predictions"]
     assert [line["class"] for line in warm[::2]] == [line["class"] for line in cool[::2]]
-    assert all(w["probability"] < c["probability"] for w, c in zip(warm[::2], cool[::2], strict=True))
+    assert all(
+        w["probability"] < c["probability"] for w, c in zip(warm[::2], cool[::2], strict=True)
+    )
 
 
 def test_images_are_files_or_a_source(store: FeatureStore, run: ProbeRun, few_photos: Path) -> None:

@@ -45,7 +45,12 @@ def test_the_body_has_what_was_recorded(store: FeatureStore, shown: ProbeRun) ->
     card = fs.model_card(store, shown)
     (feature,) = shown.config.features
     spec = store.feature(feature).spec
-    for fact in (spec.backbone.weights_digest, spec.digest, store.samples.digest, spec.backbone.source):
+    for fact in (
+        spec.backbone.weights_digest,
+        spec.digest,
+        store.samples.digest,
+        spec.backbone.source,
+    ):
         assert f"`{fact}`" in card
     lines = card.splitlines()
     for row in shown.metrics.dropna().itertuples():

@@ -69,7 +69,7 @@ def test_what_cannot_be_asked(store: FeatureStore) -> None:
         fs.nearest(store, "a.jpg", ids="b.jpg")
     with pytest.raises(InvalidInputError, match="2 complete features; choose one: small, wide"):
         fs.nearest(store, ids="b.jpg")
-    with pytest.raises(FeatureNotFoundError, match="no sample 'b.jpg'"):
+    with pytest.raises(FeatureNotFoundError, match=r"no sample 'b\.jpg'"):
         fs.nearest(store, ids="b.jpg", features="small")
 
 
