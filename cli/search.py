@@ -49,7 +49,7 @@ def command(
     featstore search birds.zarr --image unknown.jpg --features dinov2 --k 5
     featstore search birds.zarr --id train/wren/0001.jpg
     """
-    from featstore.nearest import asked_features, nearest
+    from featstore.similar_samples import asked_features, nearest
     from featstore.store import FeatureStore
 
     if bool(images) == bool(ids):

@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from featstore.many_runs import all_pairs, seeds_and_draws
     from featstore.merging import Merge, merge
     from featstore.mislabelled import label_noise
-    from featstore.nearest import Nearest, nearest
     from featstore.paired_runs import difficulty, gains, group_gains
     from featstore.pooled_set import Pool, pool
     from featstore.predictions import Predictions
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
+    from featstore.similar_samples import Nearest, nearest
     from featstore.size_draws import SizeDraws
     from featstore.split_shift import Shift, shift
     from featstore.store import FeatureStore
@@ -128,7 +128,7 @@ _HOMES = {
     "Importation": "importation",
     "LabelNoise": "analysis.label_noise",
     "Merge": "merging",
-    "Nearest": "nearest",
+    "Nearest": "similar_samples",
     "Pool": "pooled_set",
     "Predictions": "predictions",
     "ProbeRun": "run",
@@ -174,7 +174,7 @@ _HOMES = {
     "load_tensor": "tensors",
     "merge": "merging",
     "model_card": "run_exports.card",
-    "nearest": "nearest",
+    "nearest": "similar_samples",
     "open_dataset": "datasets",
     "pool": "pooled_set",
     "predict": "image_prediction",
