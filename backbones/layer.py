@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from threading import local
 from typing import Any, Literal
@@ -16,6 +18,23 @@ from featstore.suggest import did_you_mean
 Side = Literal["input", "output"]
 Forward = Callable[[Tensor], Tensor]
 Forwards = Callable[[Tensor], list[Tensor]]
+
+
+_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
+
+
+@contextmanager
+def whole_passes() -> Iterator[None]:
+    """Let forward passes of `tap` and `taps` run to their ends while the block runs.
+
+    Tools that follow a network module by module, such as torch's exporter, lose their way where an
+    exception leaves it; what comes after the layer is then computed for nothing.
+    """
+    before = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(before)
 
 
 class _Reached(Exception):  # noqa: N818  (a signal, not an error)
@@ -48,12 +67,18 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
         gives no tensor.
     """
     module = _module(network, layer)
+    reached = local()  # threads run passes side by side
+
+    def end(activation: Any) -> None:
+        if not _WHOLE.get():
+            raise _Reached(activation)
+        reached.first = [*reached.first, activation][:1]
 
     def before(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-        raise _Reached(inputs[0])
+        end(inputs[0])
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        raise _Reached(output)
+        end(output)
 
     @cache
     def set_hook() -> None:
@@ -64,13 +89,14 @@ def tap(network: nn.Module, layer: str, *, side: Side = "output") -> Forward:
 
     def forward(images: Tensor) -> Tensor:
         set_hook()
+        reached.first = []
         try:
             network(images)
-        except _Reached as reached:
-            activation = reached.activation
-        else:
+        except _Reached as signal:
+            reached.first = [signal.activation]
+        if not reached.first:
             raise _not_run(layer)
-        return _tensor(activation, layer)
+        return _tensor(reached.first.pop(), layer)
 
     return forward
 
@@ -106,7 +132,7 @@ def taps(network: nn.Module, layers: Sequence[str]) -> Forwards:
     def keep(layer: str) -> Callable[..., None]:
         def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
             reached.activations[layer] = output
-            if len(reached.activations) == len(modules):
+            if len(reached.activations) == len(modules) and not _WHOLE.get():
                 raise _Reached(None)
 
         return after
@@ -119,12 +145,11 @@ def taps(network: nn.Module, layers: Sequence[str]) -> Forwards:
     def forward(images: Tensor) -> list[Tensor]:
         set_hooks()
         reached.activations = {}
-        try:
+        with suppress(_Reached):
             network(images)
-        except _Reached:
-            pass
-        else:
-            raise _not_run(next(layer for layer in layers if layer not in reached.activations))
+        for layer in layers:
+            if layer not in reached.activations:
+                raise _not_run(layer)
         return [_tensor(reached.activations.pop(layer), layer) for layer in layers]
 
     return forward

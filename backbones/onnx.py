@@ -41,6 +41,7 @@ class OnnxEncoder:
     """An ONNX Runtime session; see `featstore.encoder.Encoder`.
 
     Images are computed in micro-batches of one fixed size, the last one filled up with black.
+    `shape` is that of the activation before pooling, of one micro-batch.
     """
 
     spec: BackboneSpec
@@ -50,6 +51,7 @@ class OnnxEncoder:
     threads: int
     pooling: Pooling
     prefix_tokens: int
+    shape: tuple[int, ...]
     session: Any
     numerics: Numerics = "fp32"
 
@@ -169,6 +171,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
         threads=settings.threads_on(provider),
         pooling=pooling,
         prefix_tokens=prefix_tokens,
+        shape=tuple(activation.shape),
         session=session,
     )
 

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.blocks import last_blocks
@@ -59,6 +59,7 @@ class TorchEncoder:
     micro_batch: MicroBatch
     poolings: tuple[Pooling, ...]
     prefix_tokens: int
+    module: nn.Module
     forward: Forwards
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -81,7 +82,7 @@ class TorchEncoder:
         writable = np.require(pixels, requirements="W")
         with _inference(self.device, self.numerics):
             activations = self.forward(self._normalise(torch.from_numpy(writable)))
-            parts = _pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
+            parts = pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
             features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
         return features
 
@@ -165,8 +166,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
             layer=layer,
             pooling=described[0] if len(set(described)) == 1 else ", ".join(described),
             dim=sum(
-                part.shape[1]
-                for part in _pooled(activations, poolings, prefix_tokens=prefix_tokens)
+                part.shape[1] for part in pooled(activations, poolings, prefix_tokens=prefix_tokens)
             ),
             n_tokens=count_tokens(activations[0], poolings[0], prefix_tokens=prefix_tokens),
         ),
@@ -178,6 +178,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         micro_batch=MicroBatch(settings.micro_batch or _MICRO_BATCH.get(device.type, 32)),
         poolings=poolings,
         prefix_tokens=prefix_tokens,
+        module=network.module,
         forward=forward,
     )
 
@@ -209,7 +210,7 @@ def _layer(network: Network, source: Source) -> tuple[str, Forwards]:
     return ",".join(layers), taps(network.module, layers)
 
 
-def _pooled(
+def pooled(
     activations: Sequence[Tensor], poolings: Sequence[Pooling], *, prefix_tokens: int
 ) -> list[Tensor]:
     """Pool every layer's activation; arrays of shape (n, d_i), to be set side by side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,31 @@ store_argument = click.argument("store")
 run_option = click.option(
     "--run", "run_name", help="A stored run; the only one by default (featstore ls shows all)."
 )
+
+moved_backbones_option = click.option(
+    "--backbone",
+    "-b",
+    "moved",
+    multiple=True,
+    metavar="[FEATURE=]SOURCE",
+    help="Where the backbone of a feature is by now, if its weights have moved; repeat it.",
+)
+
+
+def moved_backbones(moved: tuple[str, ...], features: Sequence[str]) -> dict[str, str]:
+    """Read [FEATURE=]SOURCE; the name may be left out where there is one feature."""
+    from featstore.registry import backbones
+
+    found = {}
+    for text in moved:
+        name = backbones().parse_source(text).name
+        if name is None and len(features) != 1:
+            raise InvalidInputError(
+                f"which feature is {text!r} the backbone of? Say FEATURE=SOURCE, with one of "
+                f"{', '.join(features)}"
+            )
+        found[name or features[0]] = text
+    return found
 
 
 def chosen_run(store: FeatureStore, name: str | None) -> ProbeRun:

@@ -42,6 +42,8 @@ COMMANDS = {
     "table": "table",
     "plot": "plot",
     "report": "report",
+    "predict": "predict",
+    "search": "search",
     "import": "import_",
     "export": "export",
     "info": "info",

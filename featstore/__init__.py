@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from featstore.handover import to_dask, to_dataset, to_xarray
     from featstore.holdout import HoldOut
     from featstore.html_report import report
+    from featstore.image_prediction import ImagePredictions, predict
     from featstore.importation import Importation, import_features
     from featstore.imports import ForeignFeatures
     from featstore.many_runs import all_pairs, seeds_and_draws
@@ -74,9 +75,12 @@ if TYPE_CHECKING:
     from featstore.quantity_result import Quantity
     from featstore.run import ProbeRun, compare, granularity_gap
     from featstore.run_calibration import Calibration, calibration
+    from featstore.run_exports import ExportedRun, export_run
+    from featstore.run_exports.card import model_card
     from featstore.samples import Samples, Target
     from featstore.shot_draws import ShotDraws
     from featstore.shot_evaluation import few_shot
+    from featstore.similar_samples import Nearest, nearest
     from featstore.size_draws import SizeDraws
     from featstore.split_shift import Shift, shift
     from featstore.store import FeatureStore
@@ -105,6 +109,7 @@ _HOMES = {
     "Duplicates": "duplicate_search",
     "EpisodeDraws": "episode_draws",
     "Exported": "exports",
+    "ExportedRun": "run_exports",
     "Extraction": "extraction",
     "FeatstoreError": "errors",
     "FeatureStore": "store",
@@ -119,9 +124,11 @@ _HOMES = {
     "ImageArrays": "datasets",
     "ImageFolder": "datasets",
     "ImageTable": "datasets",
+    "ImagePredictions": "image_prediction",
     "Importation": "importation",
     "LabelNoise": "analysis.label_noise",
     "Merge": "merging",
+    "Nearest": "similar_samples",
     "Pool": "pooled_set",
     "Predictions": "predictions",
     "ProbeRun": "run",
@@ -155,6 +162,7 @@ _HOMES = {
     "episodes": "episode_evaluation",
     "export": "exports",
     "export_pool": "exports.pooled",
+    "export_run": "run_exports",
     "extract": "extraction",
     "few_shot": "shot_evaluation",
     "fusion": "fusion_evaluation",
@@ -165,8 +173,11 @@ _HOMES = {
     "label_noise": "mislabelled",
     "load_tensor": "tensors",
     "merge": "merging",
+    "model_card": "run_exports.card",
+    "nearest": "similar_samples",
     "open_dataset": "datasets",
     "pool": "pooled_set",
+    "predict": "image_prediction",
     "probe": "evaluate",
     "quantity": "quantity_evaluation",
     "repair": "verification",
@@ -197,6 +208,7 @@ __all__ = [
     "Duplicates",
     "EpisodeDraws",
     "Exported",
+    "ExportedRun",
     "Extraction",
     "FeatstoreError",
     "FeatureStore",
@@ -210,10 +222,12 @@ __all__ = [
     "HoldOut",
     "ImageArrays",
     "ImageFolder",
+    "ImagePredictions",
     "ImageTable",
     "Importation",
     "LabelNoise",
     "Merge",
+    "Nearest",
     "Pool",
     "Predictions",
     "ProbeRun",
@@ -248,6 +262,7 @@ __all__ = [
     "episodes",
     "export",
     "export_pool",
+    "export_run",
     "extract",
     "few_shot",
     "fusion",
@@ -258,10 +273,13 @@ __all__ = [
     "label_noise",
     "load_tensor",
     "merge",
+    "model_card",
+    "nearest",
     "open",
     "open_dataset",
     "plots",
     "pool",
+    "predict",
     "probe",
     "quantity",
     "repair",

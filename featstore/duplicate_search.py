@@ -194,13 +194,7 @@ def _labels(target: Target, rows: NDArray[np.intp], others: NDArray[np.intp]) ->
         agree = agree.all(axis=1)
     known = target.labelled[rows] & target.labelled[others]
     return {
-        "label": [_label(target, row) for row in rows],
-        "label_of_duplicate": [_label(target, row) for row in others],
+        "label": [target.name_of(row) for row in rows],
+        "label_of_duplicate": [target.name_of(row) for row in others],
         "agree": [bool(same) if sure else None for same, sure in zip(agree, known, strict=True)],
     }
-
-
-def _label(target: Target, row: np.intp) -> str | None:
-    if target.kind == "multi":
-        return ", ".join(target.classes[code] for code in np.flatnonzero(target.codes[row]))
-    return target.classes[target.codes[row]] if target.labelled[row] else None

@@ -33,7 +33,8 @@ class Estimator(Protocol):
     - ``score_subsets``, which fits many small parts of one feature matrix together: see
       `featstore.subset_scores.SubsetEstimator`;
     - ``certificate_``, a dataclass of numbers about the solution;
-    - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run.
+    - ``coef_`` and ``intercept_`` of a linear head, which are stored with the run, and ``link_``, a
+      `featstore.link.Link` from its scores to probabilities.
     """
 
     #: The hyper-parameter that is chosen on validation rows.

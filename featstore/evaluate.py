@@ -12,6 +12,7 @@ import numpy as np
 
 from featstore.errors import InvalidInputError, SharedGroupsWarning
 from featstore.groups import Groups
+from featstore.head import Head
 from featstore.history import environment, record
 from featstore.learner import Learner
 from featstore.metrics import evaluate_metrics
@@ -20,7 +21,7 @@ from featstore.probe_application import apply_probe
 from featstore.probe_arguments import ProbeArguments
 from featstore.probe_setup import ProbeSetup
 from featstore.procedure import carry_out
-from featstore.run import Head, ProbeRun
+from featstore.run import ProbeRun
 from featstore.run_config import RunConfig
 from featstore.run_name import run_name
 from featstore.scaling import BlockScaling, ScalingKind
@@ -314,4 +315,5 @@ def _head(estimator: Any, blocks: BlockScaling) -> Head | None:
     if not hasattr(estimator, "coef_"):
         return None
     classes = np.asarray(estimator.classes_)
-    return Head(estimator.coef_, estimator.intercept_, classes, blocks)
+    link = getattr(estimator, "link_", None)
+    return Head(estimator.coef_, estimator.intercept_, classes, blocks, link)

@@ -134,17 +134,22 @@ class Learner:
     def _predictions(
         self, scores: NDArray[np.floating], fitted_on: Part, rows: Part
     ) -> Predictions:
-        """Put the scores of the classes that were trained into the columns of all classes."""
         classes = self.target.classes
+        full = self.all_classes(scores)
         if self.target.kind == "multi":
-            full = np.asarray(scores, np.float32)
             seen = np.any(fitted_on.labels, axis=0).reshape(len(classes))
         else:
-            full = np.zeros((len(scores), len(classes)), np.float32)
-            full[:, self.estimator.classes_] = scores
             seen = np.zeros(len(classes), bool)
             seen[self.estimator.classes_] = True
         return Predictions(rows.view.ids, classes, rows.labels, full, seen)
+
+    def all_classes(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Put the scores of the classes that were trained into the columns of all classes."""
+        if self.target.kind == "multi":
+            return np.asarray(scores, np.float32)
+        full = np.zeros((len(scores), len(self.target.classes)), np.float32)
+        full[:, self.estimator.classes_] = scores
+        return full
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,3 +173,14 @@ class KeptProbe:
     def predict(self, view: View, labels: NDArray[Any]) -> Predictions:
         """Score rows; see `featstore.fitted.Fitted`."""
         return self.learner.predict(self.blocks, self.fitted_on, Part(view, labels))
+
+    def probabilities(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Score rows that are in no store: features as they would be stored, shape (n, d).
+
+        Returns
+        -------
+        scores
+            Shape (n, c), with a column for every class of the target.
+        """
+        scores = self.learner.estimator.predict_proba(self.blocks.transform(X))
+        return self.learner.all_classes(scores)

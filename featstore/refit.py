@@ -7,7 +7,7 @@ from typing import Self, cast
 
 from featstore.errors import InvalidInputError
 from featstore.groups import Groups
-from featstore.learner import Learner
+from featstore.learner import KeptProbe, Learner
 from featstore.nested import nested_predictions
 from featstore.predictions import Predictions
 from featstore.protocol import chosen_preset, make_estimator
@@ -90,6 +90,11 @@ class Refit:
             groups = Groups.of(store, config.groups, target=config.target)
         return cls(store, Learner(estimator, labels, scaling), values, parts, groups, config.seed)
 
+    def whole(self) -> KeptProbe:
+        """Fit the probe to all rows that the run's was fitted to at the end."""
+        blocks = self.learner.fit(self.parts.refit, self._value)
+        return self.learner.kept(blocks, self.parts.refit)
+
     def out_of_fold(self, *, folds: int = 5) -> Predictions:
         """Predict every training row by a probe of the other folds; the value stays the run's."""
         plan = SelectionPlan(folds=folds, seed=self.seed)
@@ -106,8 +111,12 @@ class Refit:
         parts = self.parts
         if parts.val is None or parts.chooses_on_reported:
             return self.out_of_fold(folds=folds), f"{parts.refit_name}, {folds} folds"
-        blocks = self.learner.fit(parts.train, self.values[0] if self.values else None)
+        blocks = self.learner.fit(parts.train, self._value)
         return self.learner.predict(blocks, parts.train, parts.val), str(parts.val_name)
+
+    @property
+    def _value(self) -> float | None:
+        return self.values[0] if self.values else None
 
 
 def _splits(store: FeatureStore, config: RunConfig) -> tuple[str, str | None]:

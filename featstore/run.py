@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from featstore.columns import read_columns, write_column
 from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
+from featstore.head import Head
+from featstore.link import Link
 from featstore.predictions import Predictions
 from featstore.run_config import RunConfig
 from featstore.scaling import BlockScaling
@@ -35,26 +37,6 @@ _PREDICTIONS = ("ids", "id_offsets", "truth", "scores", "seen")
 _HEAD = ("head_coef", "head_intercept", "head_classes", "head_mean", "head_scale")
 _THRESHOLDS = ("thresholds", "thresholds_common", "thresholds_source")
 _FOLD_SCORES = ["repeat", "fold", "value", "rows", "score", "chosen", "outer"]
-
-
-@dataclass(frozen=True, eq=False)
-class Head:
-    """Weights of a linear probe, with the scaling its inputs need.
-
-    Attributes
-    ----------
-    coef, intercept
-        Shape (c, d) and (c,), or (1, d) and (1,) for two classes.
-    classes
-        Class codes of the rows of `coef`.
-    scaling
-        What its inputs have to go through first.
-    """
-
-    coef: NDArray[np.floating]
-    intercept: NDArray[np.floating]
-    classes: NDArray[np.integer]
-    scaling: BlockScaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +263,7 @@ class ProbeRun(Displayed):
             "selection": _records(self.selection),
             "fold_scores": _records(self.fold_scores),
             "certificate": dict(self.certificate),
+            "head_link": _link_fields(self.head),
             "provenance": dict(self.provenance),
         }
         # JSON knows no NaN; other languages' readers stumble over Python's.
@@ -309,6 +292,7 @@ class ProbeRun(Displayed):
                     mean=columns["head_mean"],
                     scale=columns["head_scale"],
                 ),
+                link=Link(**fields["head_link"]) if fields.get("head_link") else None,
             )
         return cls(
             name=fields["name"],
@@ -393,6 +377,10 @@ def _taxonomy(source: Taxonomy | str | Path) -> Taxonomy:
     from featstore.taxonomy import Taxonomy
 
     return source if isinstance(source, Taxonomy) else Taxonomy.from_file(source)
+
+
+def _link_fields(head: Head | None) -> dict[str, Any] | None:
+    return None if head is None or head.link is None else dataclasses.asdict(head.link)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

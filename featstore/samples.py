@@ -73,6 +73,19 @@ class Target:
             return np.ones(len(self.codes), bool)
         return np.asarray(self.codes != UNLABELLED)
 
+    def name_of(self, row: int | np.integer) -> str | None:
+        """Name the class of a sample, or its classes joined by ``, ``; None without a label.
+
+        Examples
+        --------
+        >>> Target.from_labels(["cat", None]).name_of(0)
+        'cat'
+        """
+        if self.kind == "multi":
+            return ", ".join(self.classes[code] for code in np.flatnonzero(self.codes[row]))
+        code = int(self.codes[row])
+        return None if code == UNLABELLED else self.classes[code]
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featstore.link import Link
 from featstore.probes.device import device_of, threads_for
 from featstore.probes.row_maps import RowMap
 from featstore.probes.score_classifier import ScoreClassifier
@@ -53,6 +54,14 @@ class AffineClassifier(ScoreClassifier):
 
     A child's ``fit`` calls `_open`, and then `_adopt`.
     """
+
+    @property
+    def link_(self) -> Link | None:
+        """How the scores of the fitted head become probabilities; None for another function."""
+        if self._multilabel:
+            return Link("sigmoid", self._log_odds_per_score / self._temperature)
+        two = len(self.classes_) == 2
+        return Link("softmax", (self._log_odds_per_score if two else 1.0) / self._temperature)
 
     def _scores(self, stream: RowStream) -> NDArray[np.floating]:
         return self._map.scores(stream, device_of(self.device))

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from featstore.ceiling import parse_bytes
 from featstore.errors import InvalidInputError
+from featstore.link import Link
 from featstore.probes.affine import AffineClassifier
 from featstore.probes.device import DeviceName
 from featstore.probes.engines.head import engine_head
@@ -187,6 +188,11 @@ class LogisticProbe(AffineClassifier):
         # Without underflow: the quotient is a softmax of logarithms.
         logs = torch.nn.functional.logsigmoid(torch.from_numpy(scores))
         return torch.softmax(logs, dim=1).numpy()
+
+    @property
+    def link_(self) -> Link | None:
+        """How the scores of the fitted head become probabilities; None with ``"ovr"``."""
+        return None if self._one_vs_rest else super().link_
 
     def sweep(
         self, X: Any, y: ArrayLike, queries: Any, values: Iterable[float]

@@ -96,15 +96,43 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
     array([[0.75, 0.25]], dtype=float32)
     """
     check_probabilities(predictions)
+    scores = scores_at(predictions.scores, temperature, multilabel=predictions.multilabel)
+    return dataclasses.replace(predictions, scores=scores)
+
+
+def scores_at(
+    scores: NDArray[np.float32], temperature: float, *, multilabel: bool
+) -> NDArray[np.float32]:
+    """Probabilities (n, c) at another temperature, without a truth beside them.
+
+    Parameters
+    ----------
+    scores
+        Probabilities, shape (n, c).
+    temperature
+        Above 0; 1 changes nothing.
+    multilabel
+        Whether each class is a decision of its own.
+
+    Raises
+    ------
+    InvalidInputError
+        If the temperature is not positive and finite.
+
+    Examples
+    --------
+    >>> scores_at(np.array([[0.9, 0.1]], np.float32), 2.0, multilabel=False).round(2)
+    array([[0.75, 0.25]], dtype=float32)
+    """
     if not 0 < temperature < math.inf:
         raise InvalidInputError(f"a temperature is positive and finite, got {temperature:g}")
-    scores = np.empty_like(predictions.scores)
-    for rows in _blocks(predictions):
-        if predictions.multilabel:
-            scores[rows] = expit(_logits(predictions.scores[rows]) / temperature)
+    changed = np.empty_like(scores)
+    for rows in _blocks(scores):
+        if multilabel:
+            changed[rows] = expit(_logits(scores[rows]) / temperature)
         else:
-            scores[rows] = softmax(_logs(predictions.scores[rows]) / temperature, axis=1)
-    return dataclasses.replace(predictions, scores=scores)
+            changed[rows] = softmax(_logs(scores[rows]) / temperature, axis=1)
+    return changed
 
 
 def _class_slope(predictions: Predictions) -> Callable[[float], float]:
@@ -115,7 +143,7 @@ def _class_slope(predictions: Predictions) -> Callable[[float], float]:
 
     def slope(sharpness: float) -> float:
         total = 0.0
-        for rows in _blocks(predictions):
+        for rows in _blocks(scores):
             logs = _logs(scores[rows][kept[rows]])
             own = np.take_along_axis(logs, truth[rows][kept[rows]], axis=1)
             p = softmax(sharpness * logs, axis=1)
@@ -133,7 +161,7 @@ def _decision_slope(predictions: Predictions) -> Callable[[float], float]:
 
     def slope(sharpness: float) -> float:
         total = 0.0
-        for rows in _blocks(predictions):
+        for rows in _blocks(scores):
             logits = _logits(scores[rows])
             kept = np.isfinite(logits)
             some = logits[kept]
@@ -150,10 +178,10 @@ def _check_left(kept: NDArray[np.bool_]) -> None:
         )
 
 
-def _blocks(predictions: Predictions) -> Iterator[slice]:
+def _blocks(scores: NDArray[np.floating]) -> Iterator[slice]:
     """Rows whose scores, in float64, are held at a time."""
-    size = max(1, _BLOCK_VALUES // max(predictions.n_classes, 1))
-    for start in range(0, len(predictions), size):
+    size = max(1, _BLOCK_VALUES // max(scores.shape[1], 1))
+    for start in range(0, len(scores), size):
         yield slice(start, start + size)
 
 

@@ -17,6 +17,7 @@ ENABLES = {
     "timm": "backbones timm/…, and checkpoints of their architectures",
     "open-clip": "backbones open_clip/…",
     "onnx": "backbones onnx:…",
+    "export": "export of runs as ONNX and as scikit-learn pipelines",
     "hf": "backbones hf:…, images of Hugging Face's datasets",
     "tiff": "TIFF images of many bands, 16 bits or floats",
     "hdf5": "import of HDF5 files",
