@@ -4,8 +4,8 @@
     python benchmarks/report.py --runs 5 --classes 100 --rows 2000 --out page.html
     python benchmarks/report.py --json results.json
 
-A store with stored runs is made first, outside the clock; classes differ in difficulty, runs agree on
-part of it.  Then `featstore report` runs in a process of its own, on one thread: once with imports
+A store with stored runs is made first, outside the clock; classes differ in difficulty, runs agree
+on part of it.  Then `featstore report` runs in a process of its own, on one thread: once with imports
 and all, and with the seconds of the call itself.
 """
 

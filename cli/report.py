@@ -74,9 +74,7 @@ def command(
         from featstore.study import Study
 
         if run_names or taxonomy:
-            raise InvalidInputError(
-                "a study says which runs; --run and --taxonomy go with a store"
-            )
+            raise InvalidInputError("a study says which runs; --run and --taxonomy go with a store")
         study = Study.from_toml(store)
         pages = study.report(out, results=results, images=images, show_map=show_map, title=title)
     else:

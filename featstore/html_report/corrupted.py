@@ -54,14 +54,10 @@ def corrupted(board: Board, key: str, corruptions: Mapping[str, str]) -> Exhibit
         name = clean[probe].label
         drops.append(found.drops.assign(feature=name))
         summaries.append(found.summary.assign(feature=name))
-    return drop_exhibit(
-        key, pd.concat(drops), pd.concat(summaries), metric=board.metric
-    )
+    return drop_exhibit(key, pd.concat(drops), pd.concat(summaries), metric=board.metric)
 
 
-def drop_exhibit(
-    key: str, drops: pd.DataFrame, summary: pd.DataFrame, *, metric: str
-) -> Exhibit:
+def drop_exhibit(key: str, drops: pd.DataFrame, summary: pd.DataFrame, *, metric: str) -> Exhibit:
     """Show what corruptions cost.
 
     Parameters
@@ -113,5 +109,5 @@ def drop_exhibit(
 
 
 def _probe(config: RunConfig) -> RunConfig:
-    """The configuration without what was reported on."""
+    """Leave out of a configuration what was reported on."""
     return dataclasses.replace(config, test_features=(), test_spec_digests=())

@@ -71,12 +71,12 @@ def explorer(board: Board) -> dict[str, Any]:
 
 
 def embedded(document: Any) -> Markup:
-    """Write a document to stand in a ``<script type="application/json">``.
+    r"""Write a document to stand in a ``<script type="application/json">``.
 
     Examples
     --------
     >>> print(embedded({"class": "</script>", "value": 0.5}))
-    {"class":"\\u003c/script>","value":0.5}
+    {"class":"\u003c/script>","value":0.5}
     """
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Nothing in a string can end the element or begin a comment.

@@ -41,9 +41,7 @@ def fused(board: Board, key: str) -> Exhibit | None:
     return fusion_exhibit(key, table.pairs, table.controls, rule=table.rule)
 
 
-def fusion_exhibit(
-    key: str, pairs: pd.DataFrame, controls: pd.DataFrame, *, rule: str
-) -> Exhibit:
+def fusion_exhibit(key: str, pairs: pd.DataFrame, controls: pd.DataFrame, *, rule: str) -> Exhibit:
     """Show a table of pairs.
 
     Parameters

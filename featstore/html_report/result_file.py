@@ -48,9 +48,7 @@ def exhibits_of(paths: Sequence[str | Path]) -> list[Exhibit]:
     for path in paths:
         for kind, part in _parts(Path(path)):
             parts[kind, _apart(kind, part, path)].append(part)
-    return [
-        _SHOWN[kind](f"r{i}", group) for i, ((kind, _), group) in enumerate(parts.items(), 1)
-    ]
+    return [_SHOWN[kind](f"r{i}", group) for i, ((kind, _), group) in enumerate(parts.items(), 1)]
 
 
 def _parts(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -80,7 +78,7 @@ def _kind(part: object) -> str | None:
 
 
 def _apart(kind: str, part: dict[str, Any], path: str | Path) -> str:
-    """What results must share to stand in one figure."""
+    """Say what results must share to stand in one figure."""
     if kind in ("few-shot", "quantity"):
         shared = ("target", "train_split", "test_split")
         return json.dumps([part["config"][key] for key in shared])
