@@ -26,9 +26,9 @@ def similarity_exhibit(key: str, records: Sequence[dict[str, Any]]) -> Exhibit:
     measures = list(frame["measure"].unique())
     pairs = frame[(frame["measure"] == measures[0]) & (frame["a"] != frame["b"])]
     most, least = pairs.loc[pairs["value"].idxmax()], pairs.loc[pairs["value"].idxmin()]
-    told = f"By {measures[0]}, {most['a']} and {most['b']} are most alike ({most['value']:.2f})"
-    if pairs["value"].nunique() > 1:
-        told += f", {least['a']} and {least['b']} least ({least['value']:.2f})"
+    told = f"By {measures[0]}, {most['a']} and {most['b']} are alike to {most['value']:.2f}"
+    if frame["a"].nunique() > 2:
+        told += f", most of all; {least['a']} and {least['b']} are so least, {least['value']:.2f}"
     table = (
         frame[frame["a"] != frame["b"]]
         .pivot_table(index=["a", "b"], columns="measure", values="value", sort=False)[measures]

@@ -212,11 +212,17 @@ def _board(
         pairs = all_pairs(aligned, n_boot=n_boot)
         entries = _compared(entries, best, pairs)
         best = next(entry for entry in entries if entry.to_best is None)
-    rivals = _honest([entry for entry in entries if entry is not best])
+    rivals = _honest(_rivals(entries, best))
     single = [entry for entry in rivals if not entry.fused]
     reference = next(iter(single if best.fused and single else rivals), None)
     target = best.run.config.target
     return Board(target, metric, tuple(entries), best, reference, aligned, pairs, n_others)
+
+
+def _rivals(entries: Sequence[Entry], best: Entry) -> list[Entry]:
+    """All but the best; where there are others, without probes reported on other images."""
+    others = [entry for entry in entries if entry is not best]
+    return [entry for entry in others if not entry.run.config.test_features] or others
 
 
 def _compared(entries: Sequence[Entry], best: Entry, pairs: AllPairs) -> list[Entry]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from featstore import plots
 from featstore.analysis.calibration import calibration
@@ -13,7 +16,13 @@ from featstore.html_report.board import Board, Entry
 from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
 from featstore.html_report.numbers import percent, points, span
-from featstore.plots.canvas import PALETTE
+from featstore.plots.canvas import INK, axes
+
+DRAWN = 3
+"""Runs to draw; more curves would hide each other."""
+
+LISTED = 8
+"""Runs to list."""
 
 #: Columns of the table: of `featstore.analysis.calibration`, and what it is called here.
 _MEASURES = {"ece": "ECE, points", "brier": "Brier score", "nll": "log loss"}
@@ -37,9 +46,9 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
     """
     curves: dict[str, pd.DataFrame] = {}
     measures: dict[str, pd.DataFrame] = {}
-    for entry in board.ranked:
-        # As many as have a colour of their own.
-        if len(curves) == len(PALETTE):
+    ranked = [entry for entry in board.ranked if not entry.run.config.test_features]
+    for entry in ranked:
+        if len(curves) == LISTED:
             break
         try:
             curves[entry.label] = reliability(entry.run.predictions)
@@ -48,15 +57,14 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
             continue
     if not curves:
         return None
-    stacked = pd.concat([curve.assign(scores=label) for label, curve in curves.items()])
-    first = next(entry for entry in board.ranked if entry.label in curves)
+    first = next(entry for entry in ranked if entry.label in curves)
     return Exhibit(
         key=key,
         heading="Calibration",
         sentences=[_sentence(first, curves[first.label])],
         figures=[
             figure(
-                plots.reliability(stacked),
+                _drawn(dict(list(curves.items())[:DRAWN])),
                 key=f"{key}-curve",
                 caption="How often predictions come true, by how sure the probe is; on the dotted "
                 "line the two agree, below it the probe is surer than it is right",
@@ -73,6 +81,16 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
         f"bins; in brackets 95 % bootstrap intervals ({_N_BOOT} resamples). featstore calibration "
         "shows what a temperature mends.",
     )
+
+
+def _drawn(curves: Mapping[str, pd.DataFrame]) -> Axes:
+    """Draw curves with their names below, which may be long."""
+    stacked = pd.concat([curve.assign(scores=label) for label, curve in curves.items()])
+    ax = plots.reliability(stacked, ax=axes(None, width=5.2, height=4.2 + 0.2 * len(curves)))
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False, fontsize=9, labelcolor=INK
+    )
+    return ax
 
 
 def _sentence(entry: Entry, curve: pd.DataFrame) -> str:

@@ -74,7 +74,7 @@ function explore(box) {
   const colour = (one) => (one.gain > 0 ? "var(--blue)" : one.gain < 0 ? "var(--vermillion)" : "currentColor");
   const drawMany = (rows) => (width) =>
     Plot.plot({
-      width, height: 340, marginLeft: 46, marginRight: 10, style: chartStyle,
+      width, height: 340, marginLeft: 46, marginRight: 10, marginTop: 26, style: chartStyle,
       x: { label: `${rows.length.toLocaleString("en")} classes, largest gain first →`, ticks: 0 },
       y: { label: `↑ gain in ${single ? "accuracy" : "average precision"}, points`, percent: true, grid: true },
       marks: [
@@ -83,13 +83,13 @@ function explore(box) {
         Plot.lineY(rows, { x: "place", y: "gain", stroke: "currentColor", strokeOpacity: 0.35 }),
         Plot.ruleY([0], { stroke: "currentColor" }),
         Plot.dot(rows, Plot.pointerX({ x: "place", y: "gain", fill: colour, r: 5, maxRadius: Infinity })),
-        Plot.tip(rows, Plot.pointerX({ x: "place", y: "gain", title: words, maxRadius: Infinity })),
+        Plot.tip(rows, Plot.pointerX({ x: "place", y: "gain", title: words, maxRadius: Infinity, lineHeight: 1.3 })),
       ],
     });
   const drawFew = (rows) => (width) => {
     const longest = Math.max(...rows.map((one) => one.name.length));
     return Plot.plot({
-      width, height: 60 + 24 * rows.length, marginRight: 10, style: chartStyle,
+      width, height: 66 + 24 * rows.length, marginRight: 10, marginBottom: 40, style: chartStyle,
       marginLeft: Math.min(0.4 * width, 14 + 6.6 * longest),
       x: { label: `gain in ${single ? "accuracy" : "average precision"}, points →`, percent: true, grid: true },
       y: { domain: rows.map((one) => one.name), label: null, tickSize: 0 },
@@ -97,7 +97,7 @@ function explore(box) {
         Plot.barX(rows, { x: "gain", y: "name", fill: colour, fillOpacity: 0.75, insetTop: 2, insetBottom: 2 }),
         Plot.ruleX([0], { stroke: "currentColor" }),
         Plot.dot(rows, Plot.pointerY({ x: "gain", y: "name", fill: colour, r: 5, maxRadius: Infinity })),
-        Plot.tip(rows, Plot.pointerY({ x: "gain", y: "name", title: words, maxRadius: Infinity })),
+        Plot.tip(rows, Plot.pointerY({ x: "gain", y: "name", title: words, maxRadius: Infinity, lineHeight: 1.3 })),
       ],
     });
   };

@@ -17,15 +17,15 @@ function showMap(box) {
       rows, words,
       place: (plot, one) => [plot.scale("x").apply(one.x), plot.scale("y").apply(one.y)],
       draw: (width) => Plot.plot({
-        width, height: Math.min(width, 560), margin: 6, style: chartStyle, aspectRatio: 1,
-        x: { axis: null, domain: [-10, 1010] }, y: { axis: null, domain: [-10, 1010] },
+        width: Math.min(width, 640), margin: 4, inset: 8, style: chartStyle, aspectRatio: 1,
+        x: { axis: null }, y: { axis: null },
         marks: [
           Plot.dot(rows, {
             x: "x", y: "y", r: searched ? 3 : 2.4, fillOpacity: strength,
             fill: (one) => (one.called === one.truth ? "var(--blue)" : "var(--vermillion)"),
           }),
           Plot.dot(rows, Plot.pointer({ x: "x", y: "y", r: 6, stroke: "currentColor" })),
-          Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: words })),
+          Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: words, lineHeight: 1.3 })),
         ],
       }),
     });
