@@ -1,4 +1,4 @@
-"""What the page shows beyond ranks: pairs, probabilities, corruptions, results of other commands."""
+"""What the page shows beyond ranks: pairs, probabilities, corruptions, other results."""
 
 from __future__ import annotations
 

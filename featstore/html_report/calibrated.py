@@ -9,23 +9,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from featstore import plots
-from featstore.analysis.calibration import calibration
+from featstore.analysis.calibration import calibration_statistic
 from featstore.analysis.reliability import reliability
+from featstore.bootstrap import bootstrap
 from featstore.errors import InvalidInputError
 from featstore.html_report.board import Board, Entry
 from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
 from featstore.html_report.numbers import percent, points, span
+from featstore.intervals import percentile
 from featstore.plots.canvas import INK, axes
+from featstore.predictions import Predictions
 
 DRAWN = 3
-"""Runs to draw; more curves would hide each other."""
+"""Runs to show; more curves would hide each other."""
 
-LISTED = 8
-"""Runs to list."""
-
-#: Columns of the table: of `featstore.analysis.calibration`, and what it is called here.
-_MEASURES = {"ece": "ECE, points", "brier": "Brier score", "nll": "log loss"}
+_BINS = 15
 _N_BOOT = 200
 
 
@@ -45,14 +44,14 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
         None where no run has probabilities.
     """
     curves: dict[str, pd.DataFrame] = {}
-    measures: dict[str, pd.DataFrame] = {}
+    errors: list[dict[str, str]] = []
     ranked = [entry for entry in board.ranked if not entry.run.config.test_features]
     for entry in ranked:
-        if len(curves) == LISTED:
+        if len(curves) == DRAWN:
             break
         try:
-            curves[entry.label] = reliability(entry.run.predictions)
-            measures[entry.label] = calibration(entry.run.predictions, n_boot=_N_BOOT)
+            curves[entry.label] = reliability(entry.run.predictions, n_bins=_BINS)
+            errors.append({"run": entry.label, **_errors(entry.run.predictions)})
         except InvalidInputError:
             continue
     if not curves:
@@ -64,7 +63,7 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
         sentences=[_sentence(first, curves[first.label])],
         figures=[
             figure(
-                _drawn(dict(list(curves.items())[:DRAWN])),
+                _drawn(curves),
                 key=f"{key}-curve",
                 caption="How often predictions come true, by how sure the probe is; on the dotted "
                 "line the two agree, below it the probe is surer than it is right",
@@ -73,12 +72,12 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
         sheets=[
             sheet(
                 "Calibration errors",
-                pd.DataFrame(_row(label, found) for label, found in measures.items()),
+                pd.DataFrame(errors),
                 text=["run"],
             )
         ],
-        note="Probabilities as stored. ECE: mean distance between confidence and accuracy over 15 "
-        f"bins; in brackets 95 % bootstrap intervals ({_N_BOOT} resamples). featstore calibration "
+        note="Probabilities as stored. ECE: mean distance between confidence and accuracy over "
+        f"{_BINS} bins; in brackets 95 % bootstrap intervals ({_N_BOOT} resamples). featstore calibration "
         "shows what a temperature mends.",
     )
 
@@ -103,13 +102,20 @@ def _sentence(entry: Entry, curve: pd.DataFrame) -> str:
     )
 
 
-def _row(label: str, found: pd.DataFrame) -> dict[str, str]:
-    rows = found.set_index("metric")
-    row = {"run": label}
-    for name, heading in _MEASURES.items():
-        value, low, high = rows.loc[name, ["value", "low", "high"]].to_numpy(float)
-        if name == "ece":
-            row[heading] = f"{100 * value:.1f} ({span(low, high)})"
-        else:
-            row[heading] = f"{value:.3f} ({low:.3f}–{high:.3f})"
-    return row
+def _errors(predictions: Predictions) -> dict[str, str]:
+    """Errors with their intervals, by what the table calls them."""
+    statistic = calibration_statistic(predictions, n_bins=_BINS)
+    values, samples = bootstrap(statistic, len(predictions), n_boot=_N_BOOT, seed=0)
+    low, high = percentile(samples, level=0.95)
+    found = {
+        name: (float(value), float(least), float(most))
+        for name, value, least, most in zip(
+            ("ece", "ece_mass", "brier", "nll"), values, low, high, strict=True
+        )
+    }
+    ece, ece_low, ece_high = found["ece"]
+    return {
+        "ECE, points": f"{100 * ece:.1f} ({span(ece_low, ece_high)})",
+        "Brier score": "{:.3f} ({:.3f}–{:.3f})".format(*found["brier"]),
+        "log loss": "{:.3f} ({:.3f}–{:.3f})".format(*found["nll"]),
+    }
