@@ -77,8 +77,8 @@ def calibrated(board: Board, key: str) -> Exhibit | None:
             )
         ],
         note="Probabilities as stored. ECE: mean distance between confidence and accuracy over "
-        f"{_BINS} bins; in brackets 95 % bootstrap intervals ({_N_BOOT} resamples). featstore calibration "
-        "shows what a temperature mends.",
+        f"{_BINS} bins; in brackets 95 % bootstrap intervals ({_N_BOOT} resamples). "
+        "featstore calibration shows what a temperature mends.",
     )
 
 
