@@ -5,8 +5,8 @@
     python benchmarks/report.py --json results.json
 
 A store with stored runs is made first, outside the clock; classes differ in difficulty, runs agree
-on part of it.  Then `featstore report` runs in a process of its own, on one thread: once with imports
-and all, and with the seconds of the call itself.
+on part of it.  Then the page is written by a process of its own, on one thread: the seconds of the
+call, and those of the whole process, imports included.
 """
 
 from __future__ import annotations
