@@ -130,7 +130,7 @@ def test_a_probe_on_corrupted_images_shows_its_drop(store: FeatureStore) -> None
     assert row["drop, points"].startswith(f"{points(accuracies[0] - accuracies[1])} (")
     # The probe on other images is no rival of itself.
     assert board.reference is not None
-    assert board.reference.run.config.features == ("lower",)
+    assert not board.reference.run.config.test_features
     assert corrupted(board, "d", {}) is None
     assert corrupted(board_of(store, other, shifted), "d", {"upper-jpeg10": "jpeg10"}) is None
 
@@ -201,7 +201,10 @@ def results(store: FeatureStore, tmp_path_factory: pytest.TempPathFactory) -> di
 def test_results_of_other_commands_join_the_page(
     store: FeatureStore, results: dict[str, Path], tmp_path: Path
 ) -> None:
-    found = {exhibit.heading: exhibit for exhibit in exhibits_of(list(results.values()))}
+    digests = {name: store.feature(name).spec.digest for name in store.features}
+    found = {
+        exhibit.heading: exhibit for exhibit in exhibits_of(list(results.values()), digests=digests)
+    }
     assert list(found) == [
         "Few shots: digit",
         "Training labels: digit",
@@ -218,6 +221,9 @@ def test_results_of_other_commands_join_the_page(
     n_train = len(store.rows("train"))
     # All labels can be drawn in one way only: no interval.
     assert "(" not in last[f"{n_train} labels"]
+    assert "Beware" not in found["Few shots: digit"].sentences[-1]
+    (changed,) = exhibits_of([results["shots"]], digests={**digests, "lower": "0" * 64})
+    assert changed.sentences[1].startswith("Beware: lower was evaluated on other values")
     page = report(store, tmp_path / "p.html", results=list(results.values()))
     text = page.read_text(encoding="utf-8")
     for heading in found:
@@ -232,9 +238,9 @@ def test_files_that_are_no_results_are_refused(store: FeatureStore, tmp_path: Pa
     with pytest.raises(InvalidInputError, match=r"no result at .*absent\.json"):
         report(store, tmp_path / "p.html", results=[tmp_path / "absent.json"])
     with pytest.raises(InvalidInputError, match=r"text\.json is no JSON"):
-        exhibits_of([text])
+        exhibits_of([text], digests={})
     with pytest.raises(InvalidInputError, match=r"other\.json holds no result of few-shot"):
-        exhibits_of([other])
+        exhibits_of([other], digests={})
     assert not (tmp_path / "p.html").exists()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -29,7 +29,11 @@ _KINDS = {
 
 
 def curve_exhibit(
-    key: str, kind: Literal["few-shot", "quantity"], documents: Sequence[dict[str, Any]]
+    key: str,
+    kind: Literal["few-shot", "quantity"],
+    documents: Sequence[dict[str, Any]],
+    *,
+    digests: Mapping[str, str],
 ) -> Exhibit:
     """Show the curves of one target.
 
@@ -41,6 +45,8 @@ def curve_exhibit(
         What made them.
     documents
         Of `FewShot.to_json` or `Quantity.to_json`, one for each feature.
+    digests
+        Feature -> digest of its spec as it is stored now; results on other values say so.
     """
     about = _KINDS[kind]
     summary = pd.concat([pd.DataFrame(one["summary"]) for one in documents], ignore_index=True)
@@ -54,7 +60,7 @@ def curve_exhibit(
     return Exhibit(
         key=key,
         heading=f"{about.heading}: {config['target']}",
-        sentences=[_sentence(own, about)],
+        sentences=[_sentence(own, about), *_stale(documents, digests)],
         figures=[
             figure(
                 drawn,
@@ -68,6 +74,17 @@ def curve_exhibit(
         f"{config['n_test']:,} rows of {config['test_split']}. The mean, and beneath it the "
         "interval over draws.",
     )
+
+
+def _stale(documents: Sequence[dict[str, Any]], digests: Mapping[str, str]) -> list[str]:
+    """Warn of results on features that are not those of the store."""
+    return [
+        f"Beware: {' + '.join(one['config']['features'])} was evaluated on other values than this "
+        "store holds now."
+        for one in documents
+        if [digests.get(name) for name in one["config"]["features"]]
+        != list(one["config"]["spec_digests"])
+    ]
 
 
 def _sentence(own: pd.DataFrame, about: _Kind) -> str:

@@ -100,7 +100,7 @@ def report(
     taxonomies = [store.taxonomy(name) for name in store.taxonomies]
     taxonomies = taxonomies if taxonomy is None else [taxonomy]
     root = image_root(store.attributes["source"], images)
-    exhibits = exhibits_of(results)
+    exhibits = exhibits_of(results, digests=digests)
     sections = [
         section(board, f"s{i}", taxonomies, corruptions=_corruptions(store))
         for i, board in enumerate(found, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ _KEYS = {
 }
 
 
-def exhibits_of(paths: Sequence[str | Path]) -> list[Exhibit]:
+def exhibits_of(paths: Sequence[str | Path], *, digests: Mapping[str, str]) -> list[Exhibit]:
     """Show the results in some files, each kind and target once.
 
     Parameters
@@ -38,6 +38,8 @@ def exhibits_of(paths: Sequence[str | Path]) -> list[Exhibit]:
     paths
         JSON as `featstore few-shot --out`, `quantity --out`, and ``--json`` of these two and of
         `fusion`, `similarity`, `calibration` and `corruptions` write it.
+    digests
+        Feature -> digest of its spec as it is stored now.
 
     Raises
     ------
@@ -48,7 +50,12 @@ def exhibits_of(paths: Sequence[str | Path]) -> list[Exhibit]:
     for path in paths:
         for kind, part in _parts(Path(path)):
             parts[kind, _apart(kind, part, path)].append(part)
-    return [_SHOWN[kind](f"r{i}", group) for i, ((kind, _), group) in enumerate(parts.items(), 1)]
+    return [
+        curve_exhibit(f"r{i}", kind, group, digests=digests)
+        if kind == "few-shot" or kind == "quantity"
+        else _SHOWN[kind](f"r{i}", group)
+        for i, ((kind, _), group) in enumerate(parts.items(), 1)
+    ]
 
 
 def _parts(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -100,8 +107,6 @@ def _fusion(key: str, group: Sequence[dict[str, Any]]) -> Exhibit:
 
 
 _SHOWN: dict[str, Callable[[str, Sequence[dict[str, Any]]], Exhibit]] = {
-    "few-shot": lambda key, group: curve_exhibit(key, "few-shot", list(group)),
-    "quantity": lambda key, group: curve_exhibit(key, "quantity", list(group)),
     "fusion": _fusion,
     "similarity": similarity_exhibit,
     "calibration": lambda key, group: temperature_exhibit(key, group[0]),

@@ -78,9 +78,9 @@ function explore(box) {
       x: { label: `${rows.length.toLocaleString("en")} classes, largest gain first →`, ticks: 0 },
       y: { label: `↑ gain in ${single ? "accuracy" : "average precision"}, points`, percent: true, grid: true },
       marks: [
-        Plot.ruleX(rows, { x: "place", y1: 0, y2: "gain", stroke: colour, strokeOpacity: 0.55,
-                           strokeWidth: Math.max(1, (0.7 * width) / rows.length) }),
-        Plot.lineY(rows, { x: "place", y: "gain", stroke: "currentColor", strokeOpacity: 0.35 }),
+        ...[[Math.max, "var(--blue)"], [Math.min, "var(--vermillion)"]].map(([side, fill]) =>
+          Plot.areaY(rows, { x: "place", y: (one) => side(0, one.gain), curve: "step", fill, fillOpacity: 0.45 })),
+        Plot.lineY(rows, { x: "place", y: "gain", curve: "step", stroke: "currentColor", strokeOpacity: 0.6 }),
         Plot.ruleY([0], { stroke: "currentColor" }),
         Plot.dot(rows, Plot.pointerX({ x: "place", y: "gain", fill: colour, r: 5, maxRadius: Infinity })),
         Plot.tip(rows, Plot.pointerX({ x: "place", y: "gain", title: words, maxRadius: Infinity, lineHeight: 1.3 })),
