@@ -25,7 +25,8 @@ def similarity_exhibit(key: str, records: Sequence[dict[str, Any]]) -> Exhibit:
     frame = pd.DataFrame(records).astype({"value": float})
     measures = list(frame["measure"].unique())
     pairs = frame[(frame["measure"] == measures[0]) & (frame["a"] != frame["b"])]
-    most, least = pairs.loc[pairs["value"].idxmax()], pairs.loc[pairs["value"].idxmin()]
+    values = pairs["value"].to_numpy(float)
+    most, least = pairs.iloc[int(values.argmax())], pairs.iloc[int(values.argmin())]
     told = f"By {measures[0]}, {most['a']} and {most['b']} are alike to {most['value']:.2f}"
     if frame["a"].nunique() > 2:
         told += f", most of all; {least['a']} and {least['b']} are so least, {least['value']:.2f}"

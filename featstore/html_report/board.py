@@ -242,11 +242,12 @@ def change(pairs: AllPairs, before: str, after: str) -> Change:
     """Say what changes when the run `after` replaces the run `before`."""
     frame = pairs.pairs
     names = {before, after}
-    (row,) = frame[frame["a"].isin(names) & frame["b"].isin(names)].itertuples(index=False)
-    p = row.p if pairs.metric == "top1" else np.nan
-    if row.a == after:
-        return Change(row.difference, row.low, row.high, p)
-    return Change(-row.difference, -row.high, -row.low, p)
+    row = frame[frame["a"].isin(names) & frame["b"].isin(names)].iloc[0]
+    difference, low, high, p = row[["difference", "low", "high", "p"]].to_numpy(float).tolist()
+    p = p if pairs.metric == "top1" else np.nan
+    if row["a"] == after:
+        return Change(difference, low, high, p)
+    return Change(-difference, -high, -low, p)
 
 
 def _honest(entries: Sequence[Entry]) -> list[Entry]:

@@ -79,8 +79,8 @@ def drop_exhibit(key: str, drops: pd.DataFrame, summary: pd.DataFrame, *, metric
             "corruption": drops["corruption"],
             "corrupted %": drops["value"].map(hundredths),
             "drop, points": [
-                f"{points(row.drop)} ({points_span(row.low, row.high)})"
-                for row in drops[["drop", "low", "high"]].itertuples(index=False)
+                f"{points(drop)} ({points_span(low, high)})"
+                for drop, low, high in drops[["drop", "low", "high"]].to_numpy(float).tolist()
             ],
         }
     )

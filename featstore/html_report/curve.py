@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,7 +30,7 @@ _KINDS = {
 
 def curve_exhibit(
     key: str,
-    kind: Literal["few-shot", "quantity"],
+    kind: str,
     documents: Sequence[dict[str, Any]],
     *,
     digests: Mapping[str, str],
@@ -42,7 +42,7 @@ def curve_exhibit(
     key
         The exhibit's anchor.
     kind
-        What made them.
+        What made them: ``"few-shot"`` or ``"quantity"``.
     documents
         Of `FewShot.to_json` or `Quantity.to_json`, one for each feature.
     digests
@@ -98,7 +98,7 @@ def _sentence(own: pd.DataFrame, about: _Kind) -> str:
     if len(amounts) == 1:
         return f"{told}."
     same = own[(own["feature"] == last["feature"]) & (own["probe"] == last["probe"])]
-    start = same.loc[same[about.amount].idxmin()]
+    start = same.iloc[int(same[about.amount].to_numpy().argmin())]
     gain = points(last["mean"] - start["mean"])
     lead = (
         f"as it does with {amounts[0]:,}"
@@ -109,7 +109,7 @@ def _sentence(own: pd.DataFrame, about: _Kind) -> str:
 
 
 def _best(rows: pd.DataFrame) -> pd.Series[Any]:
-    best = rows.loc[rows["mean"].idxmax()].copy()
+    best: pd.Series[Any] = rows.iloc[int(rows["mean"].to_numpy().argmax())].copy()
     best["name"] = f"{best['feature']} · {best['probe']}"
     return best
 

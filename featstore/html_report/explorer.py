@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from featstore.analysis.aligned_runs import AlignedRuns
+from featstore.analysis.all_pairs import AllPairs
 from featstore.html_report.board import Board
 from featstore.weighted import class_average_precision
 
-_DIGITS = 6
-"""Decimals of shares; more than a page shows."""
+_DIGITS = 7
+"""Decimals of shares and of p; more than a page shows."""
 
 
 def explorer(board: Board) -> dict[str, Any]:
@@ -59,10 +61,8 @@ def explorer(board: Board) -> dict[str, Any]:
             for label, (value, low, high) in zip(labels, estimates, strict=True)
         ],
         "pairs": [
-            [place[row.a], place[row.b]]
-            + [_rounded(value) for value in (row.difference, row.low, row.high)]
-            + [_rounded(row.p_adjusted, 8), bool(row.different)]
-            for row in board.pairs.pairs.itertuples(index=False)
+            [place[a], place[b], *map(_rounded, numbers), different]
+            for a, b, numbers, different in _pairs(board.pairs)
         ],
         "chosen": [place[board.reference.label], place[board.best.label]],
         "rule": board.pairs.rule,
@@ -83,8 +83,14 @@ def embedded(document: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _rounded(value: float, digits: int = _DIGITS) -> float | None:
-    return None if math.isnan(value) else round(float(value), digits)
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), _DIGITS)
+
+
+def _pairs(pairs: AllPairs) -> Iterator[tuple[str, str, list[float], bool]]:
+    frame = pairs.pairs
+    numbers = frame[["difference", "low", "high", "p_adjusted"]].to_numpy(float).tolist()
+    yield from zip(frame["a"], frame["b"], numbers, frame["different"].tolist(), strict=True)
 
 
 def _hits(aligned: AlignedRuns) -> dict[str, Any]:

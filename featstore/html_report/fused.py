@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ def fused(board: Board, key: str) -> Exhibit | None:
     rows = [row for row in (_row(board, entry) for entry in board.ranked) if row is not None]
     if not rows:
         return None
-    metric = "mAP" if board.metric == "mAP" else "top1"
+    metric: Literal["top1", "mAP"] = "mAP" if board.metric == "mAP" else "top1"
     table = FusionTable(metric, pd.DataFrame(rows), pd.DataFrame(), 0.0, _LEVEL)
     return fusion_exhibit(key, table.pairs, table.controls, rule=table.rule)
 

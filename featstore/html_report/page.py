@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
@@ -91,7 +92,8 @@ def report(
             if runs is None
             else "name at least one run to report, or none to report them all"
         )
-    loaded = [store.run(name) for name in names]
+    with ThreadPoolExecutor() as pool:
+        loaded = list(pool.map(store.run, names))
     digests = {name: store.feature(name).spec.digest for name in store.features}
     found = boards(loaded, targets=list(store.samples.targets), digests=digests)
     ranked = [entry.run for board in found for entry in board.entries]

@@ -13,6 +13,9 @@ from featstore.html_report.figure import Figure, figure
 from featstore.presets import PRESETS
 from featstore.run_config import RunConfig
 
+DRAWN = 12
+"""Runs of a board whose curves are drawn; the others are told in words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:
@@ -25,7 +28,8 @@ class Selection:
     at_edge
         Whether the chosen value is the first or last that was tried.
     curve
-        The validation metric along the values tried; None where the value was fixed.
+        The validation metric along the values tried; None where the value was fixed, and for
+        runs below the highest `DRAWN`.
     """
 
     entry: Entry
@@ -36,14 +40,15 @@ class Selection:
 def selections(board: Board, key: str) -> list[Selection]:
     """Show the choice of every run of a board, in the board's order."""
     return [
-        _selection(entry, board, key=f"{key}-choice{i}") for i, entry in enumerate(board.entries)
+        _selection(entry, board, key=f"{key}-choice{i}" if i < DRAWN else None)
+        for i, entry in enumerate(board.entries)
     ]
 
 
-def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
+def _selection(entry: Entry, board: Board, *, key: str | None) -> Selection:
     config, tried = entry.run.config, entry.run.selection
-    if len(tried) < 2:
-        return Selection(entry, at_edge=False, curve=None)
+    if len(tried) < 2 or key is None:
+        return Selection(entry, at_edge=entry.run.at_edge, curve=None)
     metric = _metric(config, multilabel=board.metric == "mAP")
     # Early rounds of a halving had fewer rows, and their scores compare with each other only.
     final = tried[~(tried["rows"] < tried["rows"].max())]
