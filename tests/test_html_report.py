@@ -8,40 +8,29 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from report_store import NAMES, make_run, report_store
 from sklearn.metrics import accuracy_score, average_precision_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.neighbors import KNeighborsClassifier
-from small_store import fill
 
 from featstore.cli.main import group
 from featstore.cli.probe import command as probe_cli
 from featstore.errors import FeatureNotFoundError, InvalidInputError
-from featstore.history import environment, record
 from featstore.html_report import report
 from featstore.html_report.board import Board, boards
 from featstore.html_report.command import probe_command
 from featstore.html_report.finding import findings
 from featstore.html_report.label import labels
-from featstore.metrics import evaluate_metrics
-from featstore.predictions import Predictions
 from featstore.run import ProbeRun
-from featstore.run_config import RunConfig
-from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-NAMES = [f'<b>{word}</b> & "{word}"' for word in ("ant", "bee", "cat", "dog", "eel")]
-NAMES += ["fox", "gnu", "hen", "ibis", "jay"]
 
 
 class Page(HTMLParser):
@@ -50,6 +39,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.source = path.read_text(encoding="utf-8")
+        self.markup = re.sub(r"<script>.*?</script>", "", self.source, flags=re.DOTALL)
         self.open: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
         self.text: list[str] = []
@@ -102,118 +92,9 @@ class Page(HTMLParser):
         return {row[1]: row for row in rows}
 
 
-def make_run(
-    store: FeatureStore,
-    features: tuple[str, ...],
-    target: str = "digit",
-    *,
-    probe: str = "logistic",
-    rows: NDArray[np.intp] | None = None,
-    name: str | None = None,
-    scores: NDArray[np.float32] | None = None,
-    **changes: object,
-) -> ProbeRun:
-    """A run fitted by scikit-learn."""
-    labels = store.samples.targets[target]
-    train = store.rows("train")
-    test = store.rows("test") if rows is None else rows
-    X = np.asarray(store.view(list(features)))
-    if scores is None:
-        if labels.kind == "multi":
-            model = OneVsRestClassifier(LogisticRegression(max_iter=1000))
-        elif probe == "knn":
-            model = KNeighborsClassifier(10)
-        else:
-            model = LogisticRegression(max_iter=1000)
-        scores = model.fit(X[train], labels.codes[train]).predict_proba(X[test])
-    predictions = Predictions(
-        ids=store.samples.ids[test],
-        classes=labels.classes,
-        truth=labels.codes[test],
-        scores=scores.astype(np.float32),
-        seen=np.ones(len(labels.classes), bool),
-    )
-    config = RunConfig(
-        features=features,
-        spec_digests=tuple(store.feature(feature).spec.digest for feature in features),
-        dims=(X.shape[1],),
-        target=target,
-        probe=probe,
-        preset={"knn": "dinov2-knn"}.get(probe, probe),
-        parameter="k" if probe == "knn" else "C",
-        value=10.0 if probe == "knn" else 1.0,
-        selected_on="20% of train",
-        scaling="none",
-        train_split="train",
-        test_split="test",
-        n_train=len(train),
-        n_test=len(test),
-        seed=0,
-    )
-    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
-    values = [10.0, 20.0, 100.0] if probe == "knn" else [0.01, 0.1, 1.0, 10.0]
-    certificate = {
-        "objective": 0.1,
-        "gradient_norm": 1e-7,
-        "gap_bound": 1e-9,
-        "relative_gap": 1e-8,
-        "converged": True,
-        "n_iter": 12,
-        "passes": 14.0,
-        "solver": "kfac-lbfgs float32",
-    }
-    return ProbeRun(
-        name=name or f"{probe}-{'+'.join(features)}-{target}",
-        config=config,
-        predictions=predictions,
-        metrics=evaluate_metrics(predictions, n_boot=100),
-        selection=pd.DataFrame(
-            {
-                "value": values,
-                "score": np.linspace(0.5, 0.7, len(values)),
-                "chosen": [value == config.value for value in values],
-            }
-        ),
-        certificate={} if probe == "knn" else certificate,
-        head=None,
-        provenance=environment(),
-    )
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """Handwritten digits as two half images, six runs on them, and one of several labels."""
-    digits = load_digits()
-    X = (digits.data[:800] / 16).astype(np.float32)
-    n = len(X)
-    samples = Samples(
-        ids=np.asarray([f"digit & <{i:04d}>" for i in range(n)]),
-        splits=np.where(np.random.default_rng(0).random(n) < 0.6, "train", "test"),
-        targets={
-            "digit": Target.from_labels([NAMES[i] for i in digits.target[:800]]),
-            "tags": Target.from_label_sets(
-                [
-                    ["even"] * (i % 2 == 0) + ["<round>"] * (i in (0, 6, 8, 9))
-                    for i in digits.target[:800].tolist()
-                ]
-            ),
-        },
-    )
-    source = {"kind": "folder", "root": '/data/<digits> & "more"'}
-    store = FeatureStore.create(tmp_path_factory.mktemp("s") / "d.zarr", samples, source=source)
-    fill(store, "upper", X[:, :24], dtype="float32", weights="a")
-    fill(store, "lower", X[:, 40:], dtype="float32", weights="b")
-    for probe in ("logistic", "knn"):
-        for features in (("upper",), ("lower",), ("upper", "lower")):
-            run = make_run(store, features, probe=probe)
-            store.save_run(run)
-            record(store.folder, "probe", run=run.name)
-    store.save_run(make_run(store, ("upper", "lower"), "tags"))
-    names = sorted(NAMES)
-    coarse = ["animal" if name[0] == "<" else "bird & co" for name in names]
-    frame = pd.DataFrame({"digit": names, "<group>": coarse})
-    store.save_taxonomy("groups", Taxonomy.from_frame(frame))
-    return store
+    return report_store(tmp_path_factory.mktemp("s"))
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +128,7 @@ def test_is_well_formed_and_small(page: Page) -> None:
     anchors = [value[1:] for value in page.values("href") if value.startswith("#")]
     assert anchors
     assert set(anchors) <= set(ids)
-    used = re.findall(r"url\(#([^)]+)\)", page.source)
+    used = re.findall(r"url\(#([^)]+)\)", page.markup)
     assert set(used) <= set(ids)
     assert len(page.source.encode()) < 2_000_000
 
@@ -256,19 +137,42 @@ def test_refers_to_nothing_outside(page: Page) -> None:
     for tag, name, value in page.attributes:
         if name in ("src", "href", "xlink:href", "action", "data", "srcset", "poster"):
             assert value.startswith(("#", "data:")), (tag, name, value)
-    for target in re.findall(r"url\(([^)]*)\)", page.source):
+    for target in re.findall(r"url\(([^)]*)\)", page.markup):
         assert target.startswith("#")
     assert "@import" not in page.source
-    assert "http:" not in page.source
-    assert "https:" not in page.source
+    # What the scripts ask for is seen in a browser, tests/test_report_page.py.
+    assert "http:" not in page.markup
+    assert "https:" not in page.markup
 
 
-def test_policy_allows_the_script_that_is_there_and_no_other(page: Page) -> None:
-    (script,) = re.findall(r"<script>(.*?)</script>", page.source, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def digest_of(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def test_policy_allows_the_scripts_that_are_there_and_no_other(page: Page) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", page.source, re.DOTALL)
     policy = next(value for value in page.values("content") if "default-src" in value)
-    assert f"script-src 'sha256-{digest}'" in policy
+    allowed = policy.partition("script-src ")[2].split()
+    assert allowed == [f"'sha256-{digest_of(script)}'" for script in scripts]
     assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
+
+
+def test_embedded_scripts_are_those_that_were_published() -> None:
+    folder = resources.files("featstore") / "templates" / "vendor"
+    told = dict(
+        re.findall(r"`(\S+\.js)` \|.*\| `([0-9a-f]{64})`", (folder / "README.md").read_text())
+    )
+    files = {file.name: file for file in folder.iterdir() if file.name.endswith(".js")}
+    assert set(told) == set(files)
+    for name, digest in told.items():
+        assert hashlib.sha256(files[name].read_bytes()).hexdigest() == digest
+
+
+def test_a_single_run_carries_no_drawing_scripts(store: FeatureStore, tmp_path: Path) -> None:
+    page = Page(report(store, tmp_path / "p.html", runs=["knn-upper-digit"]))
+    assert "observablehq" not in page.source
+    assert len(page.source.encode()) < 200_000
 
 
 def test_holds_every_run_and_class_escaped(page: Page, store: FeatureStore) -> None:
@@ -288,6 +192,8 @@ def test_order_of_the_contents(page: Page) -> None:
         "Granularity",
         "Classes",
         "Comparison",
+        "Fusion",
+        "Calibration",
         "Choice of C and k",
     ]
     assert (

@@ -1,4 +1,4 @@
-"""Board: the runs of one target on the same test rows, ranked."""
+"""Board: the runs of one target on the same test rows, ranked and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featstore.analysis.compare import Comparison, compare
+from featstore.analysis.aligned_runs import AlignedRuns, align
+from featstore.analysis.all_pairs import AllPairs, all_pairs
 from featstore.html_report.label import labels
 from featstore.html_report.numbers import plural
 from featstore.predictions import Predictions
@@ -38,6 +39,18 @@ class Estimate(NamedTuple):
     high: float
 
 
+class Change(NamedTuple):
+    """What changes from one run to another: difference, paired interval, p.
+
+    `p` is of McNemar's exact test; NaN for multi-label runs.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
 @dataclass(frozen=True, eq=False)
 class Entry:
     """A run on a board.
@@ -48,6 +61,8 @@ class Entry:
         The run, and its short name on this board.
     warnings
         What a reader must know before believing its number.
+    letters
+        Runs that share one cannot be told apart, see `AllPairs`; empty for a single run.
     to_best
         What changes when the best run replaces this one; None for the best itself.
     """
@@ -55,7 +70,8 @@ class Entry:
     run: ProbeRun
     label: str
     warnings: tuple[str, ...]
-    to_best: Comparison | None
+    letters: str
+    to_best: Change | None
 
     def estimate(self, metric: str) -> Estimate:
         """Return a metric of the run with its interval."""
@@ -96,6 +112,10 @@ class Board:
     reference
         What the best is held against: for a fused run the best run on one feature, else the
         next best; None where there is only one run.
+    aligned
+        All runs on rows in the same order, in the order of the entries, by their labels.
+    pairs
+        Every run against every other, by their labels; None where there is only one run.
     n_others
         Boards of the same target with other test rows.
     """
@@ -105,6 +125,8 @@ class Board:
     entries: tuple[Entry, ...]
     best: Entry
     reference: Entry | None
+    aligned: AlignedRuns
+    pairs: AllPairs | None
     n_others: int
 
     @property
@@ -180,23 +202,52 @@ def _board(
 ) -> Board:
     metric = "mAP" if group[0].predictions.multilabel else "top1"
     entries = [
-        Entry(run, label, notes, None)
+        Entry(run, label, notes, "", None)
         for run, label, notes in zip(group, labels(group), warnings, strict=True)
     ]
     entries.sort(key=lambda entry: (-_value(entry, metric), entry.selected_on_test, entry.label))
-    best = _honest(entries)[0]
-    compared = tuple(
-        entry if entry is best else replace(entry, to_best=_replaced(entry, best, n_boot))
-        for entry in entries
-    )
-    rivals = _honest([entry for entry in compared if entry is not best])
+    best, pairs = _honest(entries)[0], None
+    aligned = align({entry.label: entry.run.predictions for entry in entries})
+    if len(entries) > 1:
+        pairs = all_pairs(aligned, n_boot=n_boot)
+        entries = _compared(entries, best, pairs)
+        best = next(entry for entry in entries if entry.to_best is None)
+    rivals = _honest(_rivals(entries, best))
     single = [entry for entry in rivals if not entry.fused]
     reference = next(iter(single if best.fused and single else rivals), None)
-    return Board(best.run.config.target, metric, compared, best, reference, n_others)
+    target = best.run.config.target
+    return Board(target, metric, tuple(entries), best, reference, aligned, pairs, n_others)
 
 
-def _replaced(entry: Entry, best: Entry, n_boot: int) -> Comparison:
-    return compare(entry.run.predictions, best.run.predictions, n_boot=n_boot)
+def _rivals(entries: Sequence[Entry], best: Entry) -> list[Entry]:
+    """All but the best; where there are others, without probes reported on other images."""
+    others = [entry for entry in entries if entry is not best]
+    return [entry for entry in others if not entry.run.config.test_features] or others
+
+
+def _compared(entries: Sequence[Entry], best: Entry, pairs: AllPairs) -> list[Entry]:
+    """Add to each entry its letters, and what changes when the best replaces it."""
+    letters = dict(zip(pairs.runs["run"], pairs.runs["group"], strict=True))
+    return [
+        replace(
+            entry,
+            letters=letters[entry.label],
+            to_best=None if entry is best else change(pairs, entry.label, best.label),
+        )
+        for entry in entries
+    ]
+
+
+def change(pairs: AllPairs, before: str, after: str) -> Change:
+    """Say what changes when the run `after` replaces the run `before`."""
+    frame = pairs.pairs
+    names = {before, after}
+    row = frame[frame["a"].isin(names) & frame["b"].isin(names)].iloc[0]
+    difference, low, high, p = row[["difference", "low", "high", "p"]].to_numpy(float).tolist()
+    p = p if pairs.metric == "top1" else np.nan
+    if row["a"] == after:
+        return Change(difference, low, high, p)
+    return Change(-difference, -high, -low, p)
 
 
 def _honest(entries: Sequence[Entry]) -> list[Entry]:

@@ -103,11 +103,25 @@ def _selection_words(config: RunConfig) -> list[str]:
     return words
 
 
-def report_command(store: str, out: Path, *, runs: Sequence[str] | None, title: str | None) -> str:
+def report_command(
+    store: str,
+    out: Path,
+    *,
+    runs: Sequence[str] | None,
+    results: Sequence[str | Path],
+    images: str | Path | None,
+    show_map: bool | Sequence[str],
+    title: str | None,
+) -> str:
     """Return the `featstore report` command, without a taxonomy that came from a file."""
     words = ["featstore", "report", str(store), "--out", str(out)]
     for name in runs or ():
         words += ["--run", name]
+    for path in results:
+        words += ["--result", str(path)]
+    words += [] if images is None else ["--images", str(images)]
+    words += ["--map"] if show_map is True else []
+    words += ["--map-features", ",".join(show_map)] if isinstance(show_map, Sequence) else []
     if title is not None:
         words += ["--title", title]
     return shlex.join(words)

@@ -6,12 +6,11 @@ import math
 
 from markupsafe import Markup
 
-from featstore.analysis.compare import Comparison
-from featstore.html_report.board import METRICS, Board, Entry
+from featstore.html_report.board import METRICS, Board, Change, Entry
 from featstore.html_report.numbers import p_value, percent, plural, points, points_span, span
 
 ALPHA = 0.05
-"""Level below which a McNemar test counts, next to the interval."""
+"""Level below which a test counts, next to the interval."""
 
 
 def findings(board: Board) -> list[Markup]:
@@ -94,7 +93,7 @@ def _third(board: Board) -> Markup | None:
     return sentence + _warned(following) + _verdict(comparison)
 
 
-def _comparison(entry: Entry) -> Comparison:
+def _comparison(entry: Entry) -> Change:
     if entry.to_best is None:
         raise ValueError(f"{entry.label} is the best run and has no comparison to itself")
     return entry.to_best
@@ -111,14 +110,14 @@ def _whole(interval: str) -> Markup:
     return Markup('<span class="keep">{}</span>').format(interval)
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: Change) -> str:
     if comparison.difference == comparison.low == comparison.high == 0:
         return ": on these rows the two are equal."
     if math.isnan(comparison.low) or math.isnan(comparison.high):
         return ": without an interval, nothing can be said of the difference."
     if comparison.low <= 0 <= comparison.high:
         return ", an interval that includes zero: the two are not distinguishable on these rows."
-    p = comparison.p_exact
-    if p is not None and p >= ALPHA:
-        return f", an interval that excludes zero, but McNemar's test doubts it (p = {p_value(p)})."
+    if comparison.p >= ALPHA:
+        p = p_value(comparison.p)
+        return f", an interval that excludes zero, but McNemar's test doubts it (p = {p})."
     return ", an interval that excludes zero."

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,11 +16,16 @@ from featstore._version import __version__
 from featstore.errors import InvalidInputError
 from featstore.html_report.board import Board, boards
 from featstore.html_report.command import report_command
+from featstore.html_report.embedding import embedding
 from featstore.html_report.levels import covering_level
+from featstore.html_report.mistakes import image_root, mistakes
 from featstore.html_report.numbers import FILTERS, plural, points_span, span
 from featstore.html_report.provenance import provenance
-from featstore.html_report.section import section
+from featstore.html_report.result_file import exhibits_of
+from featstore.html_report.script import policy, scripts, template
+from featstore.html_report.section import Section, section
 from featstore.local_folder import LocalFolder
+from featstore.plots.per_class import NAMED_CLASSES
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy
 
@@ -33,6 +36,9 @@ def report(
     *,
     runs: Sequence[str] | None = None,
     taxonomy: Taxonomy | None = None,
+    results: Sequence[str | Path] = (),
+    images: str | Path | None = None,
+    show_map: bool | Sequence[str] = False,
     title: str | None = None,
 ) -> Path:
     """Write a page about the runs of a store: one HTML file that needs no network.
@@ -51,6 +57,14 @@ def report(
     taxonomy
         For the accuracy at coarser levels.  By default every stored taxonomy that covers a
         target's classes is used.
+    results
+        Files that other commands wrote, see `featstore.html_report.result_file.exhibits_of`.
+    images
+        Folder that the ids of samples are paths in: images of the most confused classes are shown.
+        By default the one that was extracted from, where it is still there.
+    show_map
+        Whether to place test rows on a plane (t-SNE, which takes seconds); or the features to do
+        it by, those of the best run by default.
     title
         Of the page; made from the store's name by default.
 
@@ -62,7 +76,8 @@ def report(
     Raises
     ------
     InvalidInputError
-        If there is no run, `out` is a folder or in none, or the taxonomy covers no target.
+        If there is no run, `out` is a folder or in none, the taxonomy covers no target, `images`
+        is no folder, or a file holds no result.
     FeatureNotFoundError
         If there is no run of a name.
     StorageError
@@ -77,7 +92,8 @@ def report(
             if runs is None
             else "name at least one run to report, or none to report them all"
         )
-    loaded = [store.run(name) for name in names]
+    with ThreadPoolExecutor() as pool:
+        loaded = list(pool.map(store.run, names))
     digests = {name: store.feature(name).spec.digest for name in store.features}
     found = boards(loaded, targets=list(store.samples.targets), digests=digests)
     ranked = [entry.run for board in found for entry in board.entries]
@@ -85,7 +101,17 @@ def report(
         _check_cover(taxonomy, found)
     taxonomies = [store.taxonomy(name) for name in store.taxonomies]
     taxonomies = taxonomies if taxonomy is None else [taxonomy]
-    script = _template("report.js")
+    root = image_root(store.attributes["source"], images)
+    exhibits = exhibits_of(results, digests=digests)
+    sections = [
+        section(board, f"s{i}", taxonomies, corruptions=_corruptions(store))
+        for i, board in enumerate(found, 1)
+    ]
+    maps = {}
+    if show_map:
+        chosen = None if show_map is True else show_map
+        maps = {one.key: embedding(store, one.board, chosen) for one in sections}
+    texts = scripts(drawing=_draws(sections) or any(maps.values()))
     page = (
         _environment()
         .get_template("report.html")
@@ -95,21 +121,43 @@ def report(
             source=_source(store),
             time=datetime.now(UTC),
             version=__version__,
-            sections=[section(board, f"s{i}", taxonomies) for i, board in enumerate(found, 1)],
+            sections=sections,
+            exhibits=exhibits,
+            maps=maps,
+            named=NAMED_CLASSES,
+            mistakes={one.key: mistakes(one.board, root) if root else [] for one in sections},
             provenance=provenance(store, ranked),
-            report_command=report_command(store.location, out, runs=runs, title=title),
-            style=Markup(_template("report.css")),
-            script=Markup(script),
-            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            report_command=report_command(
+                store.location,
+                out,
+                runs=runs,
+                results=results,
+                images=images,
+                show_map=show_map,
+                title=title,
+            ),
+            style=Markup(template("report.css")),
+            scripts=texts,
+            policy=policy(texts),
         )
     )
     LocalFolder(out.parent).write(out.name, [page.encode()])
     return out
 
 
+def _draws(sections: Sequence[Section]) -> bool:
+    return any(one.explorer for one in sections)
+
+
+def _corruptions(store: FeatureStore) -> dict[str, str]:
+    """Features of corrupted images, and the label of the corruption."""
+    found = {name: store.feature(name).spec.corruption for name in store.features}
+    return {name: one.label for name, one in found.items() if one is not None}
+
+
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_template),
+        loader=FunctionLoader(template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -118,10 +166,6 @@ def _environment() -> Environment:
     environment.filters |= FILTERS
     environment.globals |= {"span": span, "points_span": points_span, "plural": plural}
     return environment
-
-
-def _template(name: str) -> str:
-    return (resources.files("featstore") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _check_place(out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from featstore import plots
-from featstore.analysis.compare import Comparison
+from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confusion import confusion
 from featstore.html_report.board import METRICS, Board
+from featstore.html_report.calibrated import calibrated
+from featstore.html_report.corrupted import corrupted
+from featstore.html_report.exhibit import Exhibit
+from featstore.html_report.explorer import embedded, explorer
 from featstore.html_report.figure import Figure, figure
 from featstore.html_report.finding import findings
+from featstore.html_report.fused import fused
 from featstore.html_report.levels import Levels, along
 from featstore.html_report.numbers import plural
 from featstore.html_report.selection import Selection, selections
@@ -23,10 +28,10 @@ from featstore.plots.confusion import MATRIX_CLASSES
 from featstore.plots.per_class import NAMED_CLASSES
 from featstore.taxonomy import Taxonomy
 
-LISTED_CLASSES = 200
+LISTED_CLASSES = 2000
 """Up to here every class has a row in the table, beyond those that are hardest."""
 
-HARDEST = 100
+HARDEST = 1000
 PAIRS = 10
 CHANGED = 10
 
@@ -60,6 +65,10 @@ class Section:
         Most confused pairs of the best run, listed and drawn; None if multi-label.
     comparison, gains, improved, harmed
         The best run against the reference; None and empty for a single run.
+    explorer
+        What the page needs to compare any two runs, as JSON; empty for a single run.
+    exhibits
+        Further analyses that the stored runs allow: pairs of features, probabilities, corruptions.
     selections
         How C or k was chosen, run by run.
     """
@@ -81,6 +90,8 @@ class Section:
     gains: Figure | None
     improved: list[dict[str, Any]]
     harmed: list[dict[str, Any]]
+    explorer: Markup
+    exhibits: list[Exhibit]
     selections: list[Selection]
 
     @property
@@ -89,12 +100,30 @@ class Section:
         return self.n_classes > NAMED_CLASSES
 
 
-def section(board: Board, key: str, taxonomies: Sequence[Taxonomy]) -> Section:
-    """Analyse a board and draw its figures."""
+def section(
+    board: Board,
+    key: str,
+    taxonomies: Sequence[Taxonomy],
+    *,
+    corruptions: Mapping[str, str],
+) -> Section:
+    """Analyse a board and draw its figures.
+
+    Parameters
+    ----------
+    board
+        The ranked runs.
+    key
+        Begins the section's anchors.
+    taxonomies
+        Those that do not cover the classes are passed over.
+    corruptions
+        Features of corrupted images -> label of the corruption.
+    """
     best, predictions = board.best, board.predictions
     classes = best.run.per_class()
     pairs = pd.DataFrame() if predictions.multilabel else confusion(predictions)
-    comparison = None if board.reference is None else board.reference.to_best
+    comparison = _comparison(board)
     found = [set(entry.run.metrics["metric"]) for entry in board.entries]
     metrics = [name for name in best.run.metrics["metric"] if all(name in known for known in found)]
     return Section(
@@ -126,6 +155,16 @@ def section(board: Board, key: str, taxonomies: Sequence[Taxonomy]) -> Section:
         gains=None if comparison is None else _gains(board, comparison, key),
         improved=_changed(comparison, 1),
         harmed=_changed(comparison, -1),
+        explorer=Markup() if comparison is None else embedded(explorer(board)),
+        exhibits=[
+            exhibit
+            for exhibit in (
+                fused(board, f"{key}-fusion"),
+                calibrated(board, f"{key}-calibration"),
+                corrupted(board, f"{key}-corruptions", corruptions),
+            )
+            if exhibit is not None
+        ],
         selections=selections(board, key),
     )
 
@@ -140,6 +179,17 @@ def _leaderboard(board: Board, key: str) -> Figure:
         key=f"{key}-leaderboard",
         caption=f"{METRICS[board.metric]} with 95 % bootstrap intervals over {n}",
     )
+
+
+def _comparison(board: Board) -> Comparison | None:
+    """Of the reference and the best, with the interval that the leaderboard shows."""
+    if board.reference is None or board.reference.to_best is None:
+        return None
+    a, b = board.reference.run.predictions, board.best.run.predictions
+    # Single-label classes have no intervals of their own.
+    found = compare(a, b) if a.multilabel else compare(a, b, n_boot=0)
+    change = board.reference.to_best
+    return replace(found, low=change.low, high=change.high)
 
 
 def _gains(board: Board, comparison: Comparison, key: str) -> Figure:

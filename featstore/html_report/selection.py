@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
 from featstore import plots
 from featstore.html_report.board import Board, Entry
 from featstore.html_report.figure import Figure, figure
-from featstore.plots.canvas import axes
 from featstore.presets import PRESETS
 from featstore.run_config import RunConfig
+
+DRAWN = 12
+"""Runs of a board whose curves are drawn; the others are told in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,8 @@ class Selection:
     at_edge
         Whether the chosen value is the first or last that was tried.
     curve
-        The validation metric along the values tried; None where the value was fixed.
+        The validation metric along the values tried; None where the value was fixed, and for
+        runs below the highest `DRAWN`.
     """
 
     entry: Entry
@@ -34,31 +40,40 @@ class Selection:
 def selections(board: Board, key: str) -> list[Selection]:
     """Show the choice of every run of a board, in the board's order."""
     return [
-        _selection(entry, board, key=f"{key}-choice{i}") for i, entry in enumerate(board.entries)
+        _selection(entry, board, key=f"{key}-choice{i}" if i < DRAWN else None)
+        for i, entry in enumerate(board.entries)
     ]
 
 
-def _selection(entry: Entry, board: Board, *, key: str) -> Selection:
+def _selection(entry: Entry, board: Board, *, key: str | None) -> Selection:
     config, tried = entry.run.config, entry.run.selection
-    if len(tried) < 2:
-        return Selection(entry, at_edge=False, curve=None)
+    if len(tried) < 2 or key is None:
+        return Selection(entry, at_edge=entry.run.at_edge, curve=None)
     metric = _metric(config, multilabel=board.metric == "mAP")
     # Early rounds of a halving had fewer rows, and their scores compare with each other only.
     final = tried[~(tried["rows"] < tried["rows"].max())]
-    # Small, as they stand side by side.
     drawing = plots.selection_curve(
         final.rename(columns={"value": config.parameter, "score": metric}),
         parameter=config.parameter,
         metric=metric,
         chosen=config.value,
         scale="positions" if config.parameter == "head" else "log",
-        ax=axes(None, width=3.3, height=2.4),
+        ax=_small_axes(),
     )
     return Selection(
         entry,
         at_edge=entry.run.at_edge,
         curve=figure(drawing, key=key, caption=entry.label),
     )
+
+
+def _small_axes() -> Axes:
+    """Return axes for curves that stand side by side, all alike.
+
+    Their margins are fixed: finding them for each curve takes as long as drawing it.
+    """
+    canvas = Canvas(figsize=(3.3, 2.4), facecolor="none")
+    return canvas.add_axes((0.2, 0.2, 0.77, 0.67))
 
 
 def _metric(config: RunConfig, *, multilabel: bool) -> str:

@@ -303,15 +303,23 @@ class Study(Displayed):
             found = found.assign(store=found["store"].map(names))
         return leaderboard(found, metric=metric, order="given", uncertainty=uncertainty)
 
-    def report(self, out: str | Path, *, title: str | None = None) -> list[Path]:
+    def report(
+        self,
+        out: str | Path,
+        *,
+        results: Sequence[str | Path] = (),
+        images: str | Path | None = None,
+        show_map: bool | Sequence[str] = False,
+        title: str | None = None,
+    ) -> list[Path]:
         """Write a page about the study's runs; of several stores, one each into a folder.
 
         Parameters
         ----------
         out
             The file; a folder where the study has several stores.
-        title
-            Of the pages.
+        results, images, show_map, title
+            Of every page, see `featstore.report`.
 
         Raises
         ------
@@ -319,6 +327,18 @@ class Study(Displayed):
             If there is no run yet.
         """
         plan, out = self.plan(), Path(out)
+
+        def page_of(location: str, place: Path) -> Path:
+            return report(
+                plan.stores[location],
+                place,
+                runs=runs[location],
+                results=results,
+                images=images,
+                show_map=show_map,
+                title=title,
+            )
+
         runs = {
             location: list(
                 dict.fromkeys(p.run for p in plan.cells if p.cell.store == location and p.run)
@@ -329,15 +349,13 @@ class Study(Displayed):
         if not runs:
             raise InvalidInputError("no cell of the study has a run yet; run it first")
         if len(plan.stores) == 1:
-            ((location, names),) = runs.items()
-            return [report(plan.stores[location], out, runs=names, title=title)]
+            (location,) = runs
+            return [page_of(location, out)]
         out.mkdir(parents=True, exist_ok=True)
-        pages = []
-        for i, (location, names) in enumerate(runs.items(), 1):
-            store = plan.stores[location]
-            page = out / f"{i}-{Path(store.folder.name).stem}.html"
-            pages.append(report(store, page, runs=names, title=title))
-        return pages
+        return [
+            page_of(location, out / f"{i}-{Path(plan.stores[location].folder.name).stem}.html")
+            for i, location in enumerate(runs, 1)
+        ]
 
 
 def _is_list(value: object) -> bool:

@@ -1,4 +1,4 @@
-// Sort a table by clicking one of its headers; without scripts the tables stay as they are.
+// Tables: sorted by a click on a header, searched by name. Without scripts they stay as they are.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const value = (row, column) => {
@@ -28,6 +28,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
-});
+for (const field of document.querySelectorAll("input[data-searches]")) {
+  const rows = [...document.getElementById(field.dataset.searches).tBodies[0].rows];
+  const count = field.parentElement.querySelector("output");
+  field.closest(".controls").hidden = false;
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    let found = 0;
+    for (const row of rows) {
+      row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      found += !row.hidden;
+    }
+    count.textContent = wanted ? `${found} of ${rows.length}` : "";
+  });
+}
