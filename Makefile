@@ -32,7 +32,7 @@ notebooks: .venv/dev
 
 # Build the sdist, the wheel from the sdist, and import everything from the wheel alone.
 package: .venv/dev
-	rm -rf build dist
+	rm -rf build/wheel dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/pip install --quiet --no-deps --target build/wheel dist/*.whl
 	cd build && PYTHONPATH=wheel ../$(BIN)/python ../tests/support/import_everything.py wheel
