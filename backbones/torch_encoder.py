@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.blocks import last_blocks
@@ -25,8 +26,10 @@ from featstore.backbones.pooling import (
 )
 from featstore.backbones.settings import Settings
 from featstore.backbones.source import Source
+from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError
 from featstore.micro_batch import MicroBatch
+from featstore.optional import import_optional
 from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
 
@@ -60,6 +63,21 @@ class TorchEncoder:
     poolings: tuple[Pooling, ...]
     prefix_tokens: int
     forward: Forwards
+    module: nn.Module
+    backend: str | None = None
+
+    @property
+    def backends(self) -> Mapping[str, Callable[[], Encoder]]:
+        """Libraries that compute the exported network in float32 on a CPU."""
+        if self.device.type != "cpu" or self.numerics != "fp32":
+            return {}
+
+        def on(runtime: str) -> Encoder:
+            exported = import_optional("featstore.backbones.exported", extra="fast")
+            encoder: Encoder = exported.exported(self, runtime)
+            return encoder
+
+        return {runtime: partial(on, runtime) for runtime in ("onnxruntime", "openvino")}
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
@@ -80,10 +98,14 @@ class TorchEncoder:
         # torch warns about sharing memory that it must not write to.
         writable = np.require(pixels, requirements="W")
         with _inference(self.device, self.numerics):
-            activations = self.forward(self._normalise(torch.from_numpy(writable)))
-            parts = _pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
-            features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
+            images = self._normalise(torch.from_numpy(writable))
+            features: NDArray[np.float32] = self.features(images).cpu().numpy()
         return features
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute features, shape (n, dim), of normalised images, shape (n, 3, size, size)."""
+        activations = self.forward(images)
+        return torch.cat(_pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens), 1)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         """Do what ToTensor and Normalize do, in their order of operations, to a batch."""
@@ -179,6 +201,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         poolings=poolings,
         prefix_tokens=prefix_tokens,
         forward=forward,
+        module=network.module,
     )
 
 
