@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from kill_writers import tree_digest
+from tiny_images import TinyImages
 
 import featstore as fs
 from featstore.backbones import load_encoder
 from featstore.backend_trial import BackendTrial, deviation
-from featstore.cli import main
+from featstore.cli.main import group
 from featstore.encoder import MultiBackend
 from featstore.errors import InvalidInputError, MissingDependencyError, SpecMismatchError
 from featstore.extraction import extract_features
@@ -59,10 +61,11 @@ def test_a_trial_decides_and_is_recorded(few_photos: Path, tmp_path: Path) -> No
 
 
 def test_what_was_begun_goes_on_with_its_backend(
-    photos: Path, tmp_path: Path, settled: Any, monkeypatch: pytest.MonkeyPatch
+    few_photos: Path, tmp_path: Path, settled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = settled("onnxruntime")
-    whole = fs.extract(photos, [NET], tmp_path / "whole.zarr", numerics="fast", batch_size=64)
+    images = TinyImages(600)
+    whole = fs.extract(images, [NET], tmp_path / "whole.zarr", numerics="fast", batch_size=64)
 
     class KilledError(Exception):
         pass
@@ -84,10 +87,10 @@ def test_what_was_begun_goes_on_with_its_backend(
 
     monkeypatch.setattr("featstore.extraction.extract_features", stop)
     with pytest.raises(KilledError):
-        fs.extract(photos, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
+        fs.extract(images, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
     monkeypatch.setattr("featstore.extraction.extract_features", extract_features)
     settled("openvino")
-    resumed = fs.extract(photos, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
+    resumed = fs.extract(images, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
     assert calls == ["onnxruntime", "onnxruntime"]
     assert 0 < resumed.images < 600
     for name in ("features/x/c", "features/x/zarr.json"):
@@ -95,10 +98,10 @@ def test_what_was_begun_goes_on_with_its_backend(
         assert tree_digest(paths[0]) == tree_digest(paths[1])
 
     # On a machine that has no such library it does not go on with another one.
-    fs.extract(few := photos / "train", [NET], tmp_path / "t.zarr", numerics="fast")
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    fs.extract(few_photos, [NET], tmp_path / "t.zarr", numerics="fast")
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"featstore\[fast\]"):
-        fs.extract(few, [NET], tmp_path / "t.zarr", numerics="fast", corrupt="jpeg10")
+        fs.extract(few_photos, [NET], tmp_path / "t.zarr", numerics="fast", corrupt="jpeg10")
 
 
 def test_exact_and_fast_under_one_name(few_photos: Path, tmp_path: Path, settled: Any) -> None:
@@ -166,14 +169,14 @@ def test_commands(few_photos: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "s.zarr")
     words = ["extract", str(few_photos), "-b", NET, "-o", out, "--numerics", "fast"]
     words += ["--decode", "fast"]
-    dry = CliRunner().invoke(main, [*words, "--dry-run", "--json"])
+    dry = CliRunner().invoke(group, [*words, "--dry-run", "--json"])
     assert json.loads(dry.stdout)["features"][0]["engine"]
-    result = CliRunner().invoke(main, [*words, "--json"])
+    result = CliRunner().invoke(group, [*words, "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert {line["outcome"] for line in document["trials"]} >= {"chosen"}
     spec = fs.open(out).feature("x").spec
     assert spec.transform is not None
     assert spec.transform.decode == "fast"
-    refused = CliRunner().invoke(main, ["extract", str(few_photos), "-b", NET, "-o", out])
+    refused = CliRunner().invoke(group, ["extract", str(few_photos), "-b", NET, "-o", out])
     assert "transform.decode: fast | –" in refused.output
