@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import onnx
 import torch
-from torch import Tensor, nn
 
+from featstore.backbones.features_module import FeaturesModule
 from featstore.backbones.onnx import OnnxEncoder
 from featstore.backbones.runtimes import Runtime, start
 from featstore.micro_batch import MicroBatch
@@ -71,7 +71,7 @@ def export(encoder: TorchEncoder, images: int) -> onnx.ModelProto:
         # The exporter calls itself and what it is built on legacy; what it makes is compared.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Features(encoder),
+            FeaturesModule(encoder),
             (torch.zeros(images, 3, size, size),),
             content,  # type: ignore[arg-type]
             input_names=["images"],
@@ -80,15 +80,3 @@ def export(encoder: TorchEncoder, images: int) -> onnx.ModelProto:
         )
     model: onnx.ModelProto = onnx.load_model_from_string(content.getvalue())
     return model
-
-
-class _Features(nn.Module):
-    """What an encoder computes, as the module that exporters ask for."""
-
-    def __init__(self, encoder: TorchEncoder) -> None:
-        super().__init__()
-        self.network = encoder.module  # whose weights become the graph's
-        self.features = encoder.features
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.features(images)

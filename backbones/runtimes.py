@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -122,13 +122,17 @@ def _openvino(
         )
     except Exception as error:
         raise InvalidInputError(f"openvino cannot load the graph: {error}") from error
-    # A request holds the buffers of one call at a time.
-    own = threading.local()
+    # A request holds the buffers of one call at a time; threads come and go, requests stay.
+    requests: SimpleQueue[Any] = SimpleQueue()
+    for _ in range(threads):
+        requests.put(compiled.create_infer_request())
 
     def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        features: NDArray[np.float32] = own.request.infer([pixels], share_inputs=True)[0].copy()
+        request = requests.get()
+        try:
+            features: NDArray[np.float32] = request.infer([pixels])[0].copy()
+        finally:
+            requests.put(request)
         return features
 
     return run, f"openvino {openvino.__version__.partition('-')[0]} cpu"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.blocks import last_blocks
+from featstore.backbones.compiled import compiled
 from featstore.backbones.layer import Forwards, check_runs_once, taps
 from featstore.backbones.network import Network, weights_digest
 from featstore.backbones.pooling import (
@@ -68,8 +69,12 @@ class TorchEncoder:
 
     @property
     def backends(self) -> Mapping[str, Callable[[], Encoder]]:
-        """Libraries that compute the exported network in float32 on a CPU."""
-        if self.device.type != "cpu" or self.numerics != "fp32":
+        """What computes the exported network in float32: on CPUs others' runtimes."""
+        if self.backend is not None or self.numerics != "fp32":
+            return {}
+        if self.device.type == "cuda":
+            return {"inductor": partial(compiled, self)}
+        if self.device.type != "cpu":
             return {}
 
         def on(runtime: str) -> Encoder:

@@ -297,6 +297,7 @@ def main() -> None:
                 line = race(folder, scratch, name, repeats=arguments.repeats, **options)
                 document["races"].append(line)
                 show(line)
+                save(document, arguments.json)
             if len(arguments.together) > 1:
                 document["together"] = together(
                     folder, scratch, arguments.together, repeats=arguments.repeats, **options
@@ -306,8 +307,13 @@ def main() -> None:
             document["devices"] = devices(folder, scratch, arguments.rates, **options)
             for line in document["devices"]:
                 show(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=2))
+    save(document, arguments.json)
+
+
+def save(document: dict[str, Any], file: Path | None) -> None:
+    """Write what there is: a run that is stopped keeps it."""
+    if file is not None:
+        file.write_text(json.dumps(document, indent=2))
 
 
 def show(line: dict[str, Any]) -> None:

@@ -78,6 +78,9 @@ def choose_backends(
                 started[key] = _on(encoder, begun[0], name)
         elif tried:
             key = tried[0]
+        elif not encoder.backends:
+            key = (request.backbone, None)
+            started[key] = encoder
         else:
             pixels = _some_pixels(dataset, encoder, decode_timeout=decode_timeout)
             trial = BackendTrial.run(encoder, pixels)

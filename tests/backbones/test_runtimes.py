@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from featstore.backbones import load_encoder
+from featstore.backbones.compiled import compiled
+from featstore.backbones.torch_encoder import TorchEncoder
 from featstore.backend_trial import MOST_COSINE_DISTANCE, MOST_DIFFERENCE, deviation
 from featstore.encoder import MultiBackend
 from featstore.errors import MissingDependencyError
@@ -75,3 +78,29 @@ def test_missing_runtimes_say_how_to_install_them(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "featstore\[fast\]"'):
         encoder.backends["openvino"]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES[:2])
+def test_compiled_networks(source: str, pixels: NDArray[np.uint8]) -> None:
+    """On the CPU, where there is no use for it, by the code that CUDA devices run."""
+    encoder = load_encoder(source, device="cpu", threads=1)
+    assert isinstance(encoder, TorchEncoder)
+    other = compiled(encoder)
+    distance, difference = deviation(other.encode(pixels), encoder.encode(pixels))
+    assert distance <= MOST_COSINE_DISTANCE
+    assert difference <= MOST_DIFFERENCE
+    assert (other.spec, other.backend) == (encoder.spec, "inductor")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("source", SOURCES)
+def test_compiled_on_cuda(source: str, pixels: NDArray[np.uint8]) -> None:
+    encoder = load_encoder(source, device="cuda")
+    assert isinstance(encoder, MultiBackend)
+    assert list(encoder.backends) == ["inductor"]
+    features = encoder.backends["inductor"]().encode(pixels)
+    distance, difference = deviation(features, encoder.encode(pixels))
+    assert distance <= MOST_COSINE_DISTANCE
+    assert difference <= MOST_DIFFERENCE

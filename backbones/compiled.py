@@ -1,0 +1,43 @@
+"""Compiled networks: a torch encoder's network by torch's own compiler, for CUDA devices.
+
+On CPUs, where compiling takes a minute and other runtimes a second, it is not offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from featstore.backbones.features_module import FeaturesModule
+from featstore.micro_batch import MicroBatch
+
+if TYPE_CHECKING:
+    from featstore.backbones.torch_encoder import TorchEncoder
+
+
+def compiled(encoder: TorchEncoder) -> TorchEncoder:
+    """Compile a network up to its layer, pooling included, for micro-batches of one size.
+
+    It is exported first: hooks that end a forward pass are then gone.
+    """
+    images, size = encoder.micro_batch.full, encoder.transform.size
+    example = torch.zeros(images, 3, size, size, device=encoder.device)
+    with torch.no_grad():
+        program = torch.export.export(FeaturesModule(encoder), (example,), strict=False)
+    run = torch.compile(program.module(), dynamic=False)
+
+    def forward(batch: Tensor) -> list[Tensor]:
+        return [run(batch)]
+
+    return replace(
+        encoder,
+        forward=forward,
+        poolings=("none",),
+        prefix_tokens=0,
+        micro_batch=MicroBatch(images, least=images),
+        engine=f"{encoder.engine} inductor",
+        backend="inductor",
+    )
