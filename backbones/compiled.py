@@ -1,6 +1,6 @@
 """Compiled networks: a torch encoder's network by torch's own compiler, for CUDA devices.
 
-On CPUs, where compiling takes a minute and other runtimes a second, it is not offered.
+On CPUs it is not offered: other runtimes start at once there, and need no compiler.
 """
 
 from __future__ import annotations
