@@ -145,7 +145,8 @@ def _some_pixels(dataset: Dataset, encoder: Encoder, *, decode_timeout: float) -
     preparation = Preparation(encoder.transform)
     n = len(dataset.samples)
     rows = np.unique(np.linspace(0, n - 1, min(n, TRIAL_IMAGES)).astype(int)).tolist()
-    pixels, reasons = [], []
+    pixels: list[NDArray[np.uint8]] = []
+    reasons: list[str] = []
     with PixelFeed(dataset, [preparation], timeout_s=decode_timeout) as feed:
         for batch in feed.batches((range(row, row + 1) for row in rows), longest=1):
             if batch.unreadable:

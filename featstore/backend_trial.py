@@ -93,7 +93,8 @@ class BackendTrial:
         """
         own = encoder.encode(pixels)
         running: dict[str | None, Encoder] = {None: encoder}
-        lines = {None: BackendLine(None, encoder.engine, nan, 0.0, 0.0, "slower")}
+        lines: dict[str | None, BackendLine] = {}
+        lines[None] = BackendLine(None, encoder.engine, nan, 0.0, 0.0, "slower")
         for name, start in encoder.backends.items():
             line, started = _start(name, start, pixels, own)
             lines[name] = line
@@ -101,11 +102,11 @@ class BackendTrial:
                 running[name] = started
         seconds = _take_turns(running, pixels)
         chosen = _choose(seconds)
-        for name, least in seconds.items():
-            lines[name] = replace(
-                lines[name],
+        for tried, least in seconds.items():
+            lines[tried] = replace(
+                lines[tried],
                 ms_per_image=1000 * least / len(pixels),
-                outcome="chosen" if name == chosen else "slower",
+                outcome="chosen" if tried == chosen else "slower",
             )
         return cls(running[chosen], tuple(lines.values()))
 
