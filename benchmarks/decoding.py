@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from extract import backbone
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 import featstore as fs
+from extract import backbone
 from featstore.preparation import Preparation, prepare
 from featstore.transform import Decode, Transform
 from store_harness.machine import describe

@@ -18,7 +18,7 @@ from featstore.backend_trial import BackendTrial, deviation
 from featstore.cli.main import group
 from featstore.encoder import MultiBackend
 from featstore.errors import InvalidInputError, MissingDependencyError, SpecMismatchError
-from featstore.extraction import extract_features
+from featstore.feature_extraction import extract_here
 from featstore.history import history
 from featstore.rehearsal import rehearse
 
@@ -54,7 +54,7 @@ def test_a_trial_decides_and_is_recorded(few_photos: Path, tmp_path: Path) -> No
     a, b = (result.store.view("x").load() for result in (fast, exact))
     assert deviation(a, b)[1] < 1e-4
     trial, extraction = history(fast.store.folder)[-2:]
-    assert [line["outcome"] for line in trial["x"]] == fast.trials["outcome"].tolist()
+    assert [line["outcome"] for line in trial["features"]["x"]] == fast.trials["outcome"].tolist()
     assert extraction["features"]["x"].startswith(chosen or "torch")
     again = fs.extract(few_photos, [NET], tmp_path / "s.zarr", dtype="float32", numerics="fast")
     assert (again.unchanged, again.trials) == (("x",), None)
@@ -70,7 +70,7 @@ def test_what_was_begun_goes_on_with_its_backend(
     class KilledError(Exception):
         pass
 
-    def stop(dataset: Any, encoders: Any, store: Any, **options: Any) -> Any:
+    def stop(dataset: Any, encoders: Any, *rest: Any, **options: Any) -> Any:
         encoder = next(iter(encoders.values()))
         batches = iter(range(5))  # a shard is 4 of them
 
@@ -83,12 +83,12 @@ def test_what_was_begun_goes_on_with_its_backend(
                     raise KilledError
                 return encoder.encode(pixels)
 
-        return extract_features(dataset, {"x": Stopping()}, store, **options)
+        return extract_here(dataset, {"x": Stopping()}, *rest, **options)
 
-    monkeypatch.setattr("featstore.extraction.extract_features", stop)
+    monkeypatch.setattr("featstore.extraction.extract_here", stop)
     with pytest.raises(KilledError):
         fs.extract(images, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
-    monkeypatch.setattr("featstore.extraction.extract_features", extract_features)
+    monkeypatch.setattr("featstore.extraction.extract_here", extract_here)
     settled("openvino")
     resumed = fs.extract(images, [NET], tmp_path / "s.zarr", numerics="fast", batch_size=64)
     assert calls == ["onnxruntime", "onnxruntime"]
@@ -141,16 +141,16 @@ def test_processes_that_begin_together_agree(
     """Another process commits by another backend between this one's trial and its first shard."""
     settled("onnxruntime")
     out = tmp_path / "s.zarr"
-    real = extract_features
+    real = extract_here
 
-    def late(dataset: Any, encoders: Any, store: Any, **options: Any) -> Any:
-        monkeypatch.setattr("featstore.extraction.extract_features", real)
+    def late(dataset: Any, encoders: Any, *rest: Any, **options: Any) -> Any:
+        monkeypatch.setattr("featstore.extraction.extract_here", real)
         encoder = load_encoder("random/resnet18?size=32")
         assert isinstance(encoder, MultiBackend)
-        real(dataset, {"x": encoder.backends["openvino"]()}, store, **options)
-        return real(dataset, encoders, store, **options)
+        real(dataset, {"x": encoder.backends["openvino"]()}, *rest, **options)
+        return real(dataset, encoders, *rest, **options)
 
-    monkeypatch.setattr("featstore.extraction.extract_features", late)
+    monkeypatch.setattr("featstore.extraction.extract_here", late)
     result = fs.extract(few_photos, [NET], out, numerics="fast")
     assert result.store.feature("x").spec.backend == "openvino"
 
@@ -180,3 +180,17 @@ def test_commands(few_photos: Path, tmp_path: Path) -> None:
     assert spec.transform.decode == "fast"
     refused = CliRunner().invoke(group, ["extract", str(few_photos), "-b", NET, "-o", out])
     assert "transform.decode: fast | –" in refused.output
+
+
+@pytest.mark.slow
+def test_processes_use_what_was_chosen_for_all(tmp_path: Path, settled: Any) -> None:
+    calls = settled("openvino")
+    images = TinyImages(300)
+    inline = fs.extract(images, [NET], tmp_path / "a.zarr", numerics="fast")
+    other = fs.extract(
+        images, [NET], tmp_path / "b.zarr", numerics="fast", engine="processes", processes=2
+    )
+    assert other.store.feature("x").spec.backend == "openvino"
+    paths = [result.store.path / "features" / "x" / "c" for result in (inline, other)]
+    assert tree_digest(paths[0]) == tree_digest(paths[1])
+    assert calls == ["openvino", "openvino"]
