@@ -135,4 +135,7 @@ def _openvino(
             requests.put(request)
         return features
 
+    # OpenVINO's Python binding makes static objects in its first call, during which other threads
+    # may take the interpreter's lock and wait for these objects with it, for ever.
+    run(np.zeros(list(graph.input(0).shape), np.float32))
     return run, f"openvino {openvino.__version__.partition('-')[0]} cpu"
