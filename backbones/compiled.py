@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from featstore.backbones.features_module import FeaturesModule
 from featstore.micro_batch import MicroBatch
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 def compiled(encoder: TorchEncoder) -> TorchEncoder:
     """Compile a network up to its layer, pooling included, for micro-batches of one size.
 
-    It is exported first: hooks that end a forward pass are then gone.
+    Its operations are recorded first: hooks that end a forward pass are then gone.
     """
     images, size = encoder.micro_batch.full, encoder.transform.size
     example = torch.zeros(images, 3, size, size, device=encoder.device)
+
+    def features(batch: Tensor) -> Tensor:
+        return encoder.features(batch)
+
     with torch.no_grad():
-        program = torch.export.export(FeaturesModule(encoder), (example,), strict=False)
-    run = torch.compile(program.module(), dynamic=False)
+        graph = make_fx(features)(example)
+    run = torch.compile(graph, dynamic=False)
 
     def forward(batch: Tensor) -> list[Tensor]:
         return [run(batch)]
