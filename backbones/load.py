@@ -13,6 +13,7 @@ from featstore.errors import InvalidInputError, WeightsError
 from featstore.optional import import_optional
 from featstore.spec import Numerics
 from featstore.suggest import did_you_mean
+from featstore.transform import Decode
 
 ENTRY_POINTS = "featstore.backbones"
 
@@ -37,6 +38,7 @@ def load_encoder(
     transform: TransformChoice = "own",
     threads: int | None = None,
     micro_batch: int | None = None,
+    decode: Decode = "exact",
 ) -> Encoder:
     """Open a pretrained backbone.
 
@@ -64,6 +66,9 @@ def load_encoder(
         Micro-batches to compute at a time on a CPU, each on one thread; all cores if None.
     micro_batch
         Images per forward pass; a measured default if None.
+    decode
+        ``"exact"``, ``"fast"`` or ``"dct"``: how the encoder's pixels come about, see
+        `featstore.transform.Transform`.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def load_encoder(
     """
     if isinstance(source, str):
         source = parse_source(source)
-    settings = Settings(device, numerics, transform, threads, micro_batch)
+    settings = Settings(device, numerics, transform, threads, micro_batch, decode)
     return _opener(source)(source, settings)
 
 

@@ -5,7 +5,9 @@ On CPUs it runs convolutional networks faster than torch's eager mode does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from featstore.backbones.pooling import (
     describe_pooling,
     pool,
 )
+from featstore.backbones.runtimes import Run, Runtime, onnxruntime_session, session_run, start
 from featstore.backbones.settings import TRANSFORM_OPTIONS, Settings
 from featstore.backbones.source import Source
 from featstore.errors import InvalidInputError
@@ -38,7 +41,7 @@ _PREFIX_TOKENS = 1  # a class token; register tokens cannot be told from a graph
 
 @dataclass(frozen=True, eq=False)
 class OnnxEncoder:
-    """An ONNX Runtime session; see `featstore.encoder.Encoder`.
+    """A graph that a runtime computes; see `featstore.encoder.MultiBackend`.
 
     Images are computed in micro-batches of one fixed size, the last one filled up with black.
     `shape` is that of the activation before pooling, of one micro-batch.
@@ -52,8 +55,28 @@ class OnnxEncoder:
     pooling: Pooling
     prefix_tokens: int
     shape: tuple[int, ...]
-    session: Any
+    run: Run
+    file: Path | None = None
     numerics: Numerics = "fp32"
+    backend: Runtime | None = None
+
+    @property
+    def backends(self) -> Mapping[str, Callable[[], OnnxEncoder]]:
+        """OpenVINO, for a graph from a file that ONNX Runtime computes on the CPU."""
+        if self.backend is not None or self.file is None or not self.engine.endswith(" cpu"):
+            return {}
+        return {"openvino": partial(self._on, "openvino", self.file)}
+
+    def _on(self, backend: Runtime, file: Path) -> OnnxEncoder:
+        run, engine = start(
+            backend,
+            cut(read_graph(file), self.spec.layer),
+            folder=file.parent,
+            images=self.micro_batch.full,
+            threads=self.threads,
+        )
+        micro_batch = MicroBatch(self.micro_batch.full, least=self.micro_batch.full)
+        return replace(self, run=run, engine=engine, backend=backend, micro_batch=micro_batch)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
@@ -67,7 +90,7 @@ class OnnxEncoder:
         )
 
     def _compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        activation = _run(self.session, normalise(pixels, self.transform))
+        activation = self.run(normalise(pixels, self.transform))
         return np.concatenate(pool(activation, self.pooling, prefix_tokens=self.prefix_tokens), 1)
 
 
@@ -133,7 +156,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
     own = Transform(size=size, resize=round(size * 256 / 224), interpolation="bicubic")
     transform = settings.transform_for(source, own)
 
-    session, provider = _session(model, settings, folder=path.parent)
+    run, provider = _run(model, settings, folder=path.parent)
     if batch is not None and settings.micro_batch not in (None, batch):
         raise InvalidInputError(
             f"backbone {source.text!r} is exported for batches of {batch}, "
@@ -141,7 +164,7 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
         )
     micro_batch = batch or settings.micro_batch or _MICRO_BATCH[provider]
     try:
-        activation = _run(session, np.zeros((micro_batch, 3, size, size), np.float32))
+        activation = run(np.zeros((micro_batch, 3, size, size), np.float32))
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise InvalidInputError(f"backbone {source.text!r} cannot be run: {error}") from error
     layer = model.graph.output[0].name
@@ -172,14 +195,9 @@ def open_encoder(source: Source, settings: Settings) -> OnnxEncoder:
         pooling=pooling,
         prefix_tokens=prefix_tokens,
         shape=tuple(activation.shape),
-        session=session,
+        run=run,
+        file=path,
     )
-
-
-def _run(session: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    (activation,) = session.run(None, {session.get_inputs()[0].name: images})
-    features: NDArray[np.float32] = activation
-    return features
 
 
 def _only_output(model: onnx.ModelProto, source: Source) -> str:
@@ -216,8 +234,8 @@ def _input(model: onnx.ModelProto, source: Source) -> tuple[int | None, int | No
     )
 
 
-def _session(model: onnx.ModelProto, settings: Settings, *, folder: Path) -> tuple[Any, str]:
-    """Start ONNX Runtime; returns the session and ``"cpu"`` or ``"cuda"``."""
+def _run(model: onnx.ModelProto, settings: Settings, *, folder: Path) -> tuple[Run, str]:
+    """Start ONNX Runtime; returns what it computes and ``"cpu"`` or ``"cuda"``."""
     kind, _, index = settings.device.partition(":")
     available = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if kind == "auto":
@@ -228,21 +246,8 @@ def _session(model: onnx.ModelProto, settings: Settings, *, folder: Path) -> tup
             f"{', '.join(onnxruntime.get_available_providers())}; use device='cpu', or install "
             "onnxruntime-gpu"
         )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; pruned graphs warn about what they no longer need
-    # Parallel are whole micro-batches, see `in_micro_batches`.
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(folder.resolve())
-    )
     providers: list[Any] = ["CPUExecutionProvider"]
     if kind == "cuda":
         cuda = {"device_id": int(index or 0), "use_tf32": 0}
         providers = [("CUDAExecutionProvider", cuda), *providers]
-    try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=providers
-        )
-    except Exception as error:  # onnxruntime's exceptions have no common public base
-        raise InvalidInputError(f"onnxruntime cannot load the graph: {error}") from error
-    return session, kind
+    return session_run(onnxruntime_session(model, folder=folder, providers=providers)), kind

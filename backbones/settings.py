@@ -10,7 +10,7 @@ from featstore.backbones.source import Source
 from featstore.cores import available_cores
 from featstore.errors import InvalidInputError
 from featstore.spec import Numerics
-from featstore.transform import Interpolation, Transform, paper
+from featstore.transform import Decode, Interpolation, Transform, paper
 
 TransformChoice = Literal["own", "paper"]
 
@@ -26,11 +26,13 @@ class Settings:
     transform: TransformChoice = "own"
     threads: int | None = None
     micro_batch: int | None = None
+    decode: Decode = "exact"
 
     def __post_init__(self) -> None:
         for what, value, choices in (
             ("numerics", self.numerics, get_args(Numerics)),
             ("transform", self.transform, get_args(TransformChoice)),
+            ("decode", self.decode, get_args(Decode)),
         ):
             if value not in choices:
                 raise InvalidInputError(f"{what} {value!r} is not one of {', '.join(choices)}")
@@ -71,6 +73,7 @@ class Settings:
             interpolation=cast(Interpolation, source.options.get("interp", own.interpolation)),
             mean=_triple(source, "mean", own.mean),
             std=_triple(source, "std", own.std),
+            decode=self.decode,
         )
         return paper(own) if self.transform == "paper" else own
 

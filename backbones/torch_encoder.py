@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from featstore.backbones.batching import check_pixels, in_micro_batches
 from featstore.backbones.blocks import last_blocks
+from featstore.backbones.compiled import compiled
 from featstore.backbones.layer import Forwards, check_runs_once, taps
 from featstore.backbones.network import Network, weights_digest
 from featstore.backbones.pooling import (
@@ -25,8 +27,10 @@ from featstore.backbones.pooling import (
 )
 from featstore.backbones.settings import Settings
 from featstore.backbones.source import Source
+from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError
 from featstore.micro_batch import MicroBatch
+from featstore.optional import import_optional
 from featstore.spec import BackboneSpec, Numerics
 from featstore.transform import Transform
 
@@ -61,6 +65,24 @@ class TorchEncoder:
     prefix_tokens: int
     module: nn.Module
     forward: Forwards
+    backend: str | None = None
+
+    @property
+    def backends(self) -> Mapping[str, Callable[[], Encoder]]:
+        """What computes the exported network in float32: on CPUs others' runtimes."""
+        if self.backend is not None or self.numerics != "fp32":
+            return {}
+        if self.device.type == "cuda":
+            return {"inductor": partial(compiled, self)}
+        if self.device.type != "cpu":
+            return {}
+
+        def on(runtime: str) -> Encoder:
+            exported = import_optional("featstore.backbones.exported", extra="fast")
+            encoder: Encoder = exported.exported(self, runtime)
+            return encoder
+
+        return {runtime: partial(on, runtime) for runtime in ("onnxruntime", "openvino")}
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
@@ -81,10 +103,14 @@ class TorchEncoder:
         # torch warns about sharing memory that it must not write to.
         writable = np.require(pixels, requirements="W")
         with _inference(self.device, self.numerics):
-            activations = self.forward(self._normalise(torch.from_numpy(writable)))
-            parts = pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens)
-            features: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
+            images = self._normalise(torch.from_numpy(writable))
+            features: NDArray[np.float32] = self.features(images).cpu().numpy()
         return features
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute features, shape (n, dim), of normalised images, shape (n, 3, size, size)."""
+        activations = self.forward(images)
+        return torch.cat(pooled(activations, self.poolings, prefix_tokens=self.prefix_tokens), 1)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         """Do what ToTensor and Normalize do, in their order of operations, to a batch."""

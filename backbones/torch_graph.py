@@ -5,29 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
+from featstore.backbones.features_module import FeaturesModule
 from featstore.backbones.layer import whole_passes
-from featstore.backbones.torch_encoder import TorchEncoder, pooled
+from featstore.backbones.torch_encoder import TorchEncoder
 from featstore.errors import InvalidInputError
 
 #: Images of the trial run; torch takes a batch of 1 for a constant.
 _TRIAL = 2
-
-
-class _Features(nn.Module):
-    """Normalised images (n, 3, size, size) to features (n, dim)."""
-
-    def __init__(self, encoder: TorchEncoder) -> None:
-        super().__init__()
-        self.network = encoder.module  # so that its weights are found
-        self._encoder = encoder
-
-    def forward(self, images: Tensor) -> Tensor:
-        encoder = self._encoder
-        activations = encoder.forward(images)
-        parts = pooled(activations, encoder.poolings, prefix_tokens=encoder.prefix_tokens)
-        return torch.cat(parts, 1)
 
 
 def traced(encoder: Any, *, input_name: str, output_name: str, opset: int) -> Any:
@@ -53,7 +38,7 @@ def traced(encoder: Any, *, input_name: str, output_name: str, opset: int) -> An
     try:
         with torch.no_grad(), whole_passes():
             program = torch.onnx.export(
-                _Features(encoder).eval(),
+                FeaturesModule(encoder).eval(),
                 (images,),
                 dynamo=True,
                 input_names=[input_name],

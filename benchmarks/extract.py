@@ -1,4 +1,4 @@
-"""Time extraction against the loop that people write, and against the forward pass alone.
+"""Time extraction against the loops that people write, and against the forward pass alone.
 
     python benchmarks/extract.py IMAGES --images 128 --repeats 3
     python benchmarks/extract.py IMAGES --backbone resnet18 dinov2 --threads 1 --json out.json
@@ -18,6 +18,8 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,11 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from numpy.typing import NDArray
 from torchvision import models
 
 from extract_contestants import (
+    ClipLoop,
     Featstore,
     LoaderLoop,
     ManyImages,
@@ -37,7 +41,9 @@ from extract_contestants import (
     pixels_of,
 )
 from featstore.backbones import load_encoder
+from featstore.backend_trial import BackendLine, BackendTrial
 from featstore.cores import available_cores
+from featstore.encoder import Encoder, MultiBackend
 from featstore.extraction import extract_features
 from featstore.store import FeatureStore
 from store_harness.machine import describe
@@ -92,43 +98,121 @@ def race(
     """Let featstore and the loop take turns: feeds, forward passes, whole extractions."""
     source, network = backbone(name)
     encoder = load_encoder(source, device="cpu", threads=threads)
-    ours = Featstore(encoder, threads, batch)
-    theirs = LoaderLoop(network, encoder.transform, threads, batch)
     pixels = pixels_of(folder, encoder.transform, min(n, batch))
+    fast_encoder, lines = on_fastest(source, pixels, threads)
+    ours = Featstore(encoder, threads, batch)
+    fast = Featstore(fast_encoder, threads, batch)
+    theirs = LoaderLoop(network, encoder.transform, threads, batch)
+    clip = ClipLoop(network, encoder.transform, threads, batch)
 
-    def forward() -> None:
+    def forward(who: Encoder) -> None:
         for start in range(0, n, len(pixels)):
-            encoder.encode(pixels[: min(len(pixels), n - start)])
+            who.encode(pixels[: min(len(pixels), n - start)])
 
     def extract(who: Featstore | LoaderLoop) -> None:
         with clean(scratch / "run") as place:
             who.extract(folder, place)
 
-    turns: dict[str, Callable[[], None]] = {
-        "feed": lambda: drain(ours.feed(folder)),
-        "loop's feed": lambda: drain(theirs.feed(folder)),
-        "forward": forward,
-        "extract": lambda: extract(ours),
-        "loop": lambda: extract(theirs),
-    }
-    seconds: dict[str, list[tuple[float, float]]] = {turn: [] for turn in turns}
-    for repeat in range(repeats):
-        order = list(turns)
-        for turn in np.random.default_rng(repeat).permutation(order).tolist():
-            seconds[turn].append(timed(turns[turn]))
-    wall = {turn: np.asarray(times)[:, 0] for turn, times in seconds.items()}
-    cpu = {turn: np.asarray(times)[:, 1] for turn, times in seconds.items()}
+    wall, cpu = in_turns(
+        {
+            "feed": lambda: drain(ours.feed(folder)),
+            "fast feed": lambda: drain(fast.feed(folder)),
+            "loop's feed": lambda: drain(theirs.feed(folder)),
+            "forward": lambda: forward(encoder),
+            "fast forward": lambda: forward(fast_encoder),
+            "extract": lambda: extract(ours),
+            "fast extract": lambda: extract(fast),
+            "loop": lambda: extract(theirs),
+            "clip loop": lambda: extract(clip),
+        },
+        repeats,
+    )
+    turns = list(wall)
     return {
         "backbone": name,
         "engine": encoder.engine,
+        "fast engine": fast_encoder.engine,
+        "trial": [asdict(line) for line in lines],
         **{f"{turn}, CPU ms": 1000 / n * float(np.median(cpu[turn])) for turn in turns},
         "extract, images/s": n / float(np.median(wall["extract"])),
-        "loop / extract, wall": float(np.median(wall["loop"] / wall["extract"])),
-        "loop / extract, CPU": float(np.median(cpu["loop"] / cpu["extract"])),
+        "fast extract, images/s": n / float(np.median(wall["fast extract"])),
+        **{
+            f"{theirs} / {ours}, {what}": float(np.median(times[theirs] / times[ours]))
+            for theirs in ("loop", "clip loop")
+            for ours in ("extract", "fast extract")
+            for what, times in (("wall", wall), ("CPU", cpu))
+        },
         "feed / loop's feed, CPU": float(np.median(cpu["feed"] / cpu["loop's feed"])),
+        "fast feed / loop's feed, CPU": float(np.median(cpu["fast feed"] / cpu["loop's feed"])),
         # Cores that decode cannot compute: the limit is the sum of both.
         "roofline": float(np.median((cpu["forward"] + cpu["feed"]) / cpu["extract"])),
+        "fast roofline": float(
+            np.median((cpu["fast forward"] + cpu["fast feed"]) / cpu["fast extract"])
+        ),
     }
+
+
+def on_fastest(
+    source: str, pixels: NDArray[np.uint8], threads: int
+) -> tuple[Encoder, tuple[BackendLine, ...]]:
+    """Do what ``--numerics fast --decode fast`` does."""
+    encoder = load_encoder(source, device="cpu", threads=threads, decode="fast")
+    assert isinstance(encoder, MultiBackend)
+    trial = BackendTrial.run(encoder, pixels)
+    return trial.encoder, trial.lines
+
+
+def in_turns(
+    turns: dict[str, Callable[[], None]], repeats: int
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Time every turn once in each repeat, in an order that changes; wall and CPU seconds."""
+    seconds: dict[str, list[tuple[float, float]]] = {turn: [] for turn in turns}
+    for repeat in range(repeats):
+        for turn in np.random.default_rng(repeat).permutation(list(turns)).tolist():
+            seconds[turn].append(timed(turns[turn]))
+    both = {turn: np.asarray(times) for turn, times in seconds.items()}
+    return {t: s[:, 0] for t, s in both.items()}, {t: s[:, 1] for t, s in both.items()}
+
+
+def together(
+    folder: Path,
+    scratch: Path,
+    names: list[str],
+    *,
+    n: int,
+    repeats: int,
+    threads: int,
+    batch: int,
+) -> list[dict[str, Any]]:
+    """Extract by the first 1, 2, 3 … backbones in one pass, and by each in one of its own."""
+    encoders = []
+    for name in names:
+        source, _ = backbone(name)
+        transform = load_encoder(source, device="cpu", threads=threads).transform
+        encoders.append(on_fastest(source, pixels_of(folder, transform, min(n, batch)), threads)[0])
+
+    def extract(some: list[Encoder]) -> None:
+        with clean(scratch / "run") as place:
+            Featstore(some[0], threads, batch, tuple(some[1:])).extract(folder, place)
+
+    alone: dict[str, Callable[[], None]] = {
+        name: partial(extract, [one]) for name, one in zip(names, encoders, strict=True)
+    }
+    joint: dict[str, Callable[[], None]] = {
+        f"{k} in one pass": partial(extract, encoders[:k]) for k in range(2, len(names) + 1)
+    }
+    wall, cpu = in_turns(alone | joint, repeats)
+    lines = []
+    for k in range(2, len(names) + 1):
+        line: dict[str, Any] = {"backbones": " ".join(names[:k])}
+        for what, times in (("wall", wall), ("CPU", cpu)):
+            separate = sum(times[name] for name in names[:k])
+            line[f"separate, {what} ms"] = 1000 / n * float(np.median(separate))
+            line[f"one pass, {what} ms"] = 1000 / n * float(np.median(times[f"{k} in one pass"]))
+            ratio = np.median(separate / times[f"{k} in one pass"])
+            line[f"separate / one pass, {what}"] = float(ratio)
+        lines.append(line)
+    return lines
 
 
 def devices(
@@ -184,6 +268,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="IMAGES")
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--backbone", nargs="*", choices=BACKBONES, default=list(BACKBONES))
+    parser.add_argument("--together", nargs="*", choices=BACKBONES, default=["lite0", "resnet18"])
     parser.add_argument("--rates", nargs="*", type=float, default=[200, 400])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -191,7 +276,9 @@ def main() -> None:
     parser.add_argument("--memory", type=int, metavar="N", help="only memory, over N images")
     parser.add_argument("--json", type=Path, help="write machine and timings to this file")
     arguments = parser.parse_args()
-    facts = describe(Path.cwd(), {"torch", "torchvision", "timm", "onnxruntime", "pillow"})
+    facts = describe(
+        Path.cwd(), {"torch", "torchvision", "timm", "onnxruntime", "openvino", "pillow"}
+    )
     facts["threads"] = arguments.threads
     print("; ".join(f"{key} {value}" for key, value in facts.items()))
     torch.set_num_threads(arguments.threads)
@@ -210,16 +297,30 @@ def main() -> None:
                 line = race(folder, scratch, name, repeats=arguments.repeats, **options)
                 document["races"].append(line)
                 show(line)
+                save(document, arguments.json)
+            if len(arguments.together) > 1:
+                document["together"] = together(
+                    folder, scratch, arguments.together, repeats=arguments.repeats, **options
+                )
+                for line in document["together"]:
+                    show(line)
             document["devices"] = devices(folder, scratch, arguments.rates, **options)
             for line in document["devices"]:
                 show(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=2))
+    save(document, arguments.json)
+
+
+def save(document: dict[str, Any], file: Path | None) -> None:
+    """Write what there is: a run that is stopped keeps it."""
+    if file is not None:
+        file.write_text(json.dumps(document, indent=2))
 
 
 def show(line: dict[str, Any]) -> None:
     print()
     for key, value in line.items():
+        if isinstance(value, list):
+            continue
         print(f"{key:26}{value:12.3f}" if isinstance(value, float) else f"{key:26}{value!s:>12}")
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder as TorchvisionFolder
 
@@ -67,12 +69,52 @@ class LoaderLoop:
 
 
 @dataclass(frozen=True)
+class ClipLoop(LoaderLoop):
+    """The loop of clip-retrieval's inference, with its networks and formats.
+
+    Its data set knows files by their names and hands on their paths, its embeddings are of
+    length 1 and float16, and its sink keeps them in memory for one file with a table of the paths.
+    """
+
+    def extract(self, folder: Path, scratch: Path) -> None:
+        """Compute embeddings of all files, save them and their paths."""
+        files = sorted(folder.rglob("*.jpg"))
+        dataset = _NamedFiles(files, torchvision_steps(self.transform))
+        loader = DataLoader(
+            dataset, self.batch_size, num_workers=self.workers, prefetch_factor=2, shuffle=False
+        )
+        embeddings, paths = [], []
+        with torch.inference_mode():
+            for batch in loader:
+                features = self.model(batch["image_tensor"])
+                features /= features.norm(dim=-1, keepdim=True)
+                embeddings.append(features.cpu().to(torch.float16).numpy())
+                paths.extend(batch["image_path"])
+        np.save(scratch / "img_emb_0.npy", np.concatenate(embeddings))
+        pd.DataFrame({"image_path": paths}).to_parquet(scratch / "metadata_0.parquet")
+
+
+@dataclass(frozen=True)
+class _NamedFiles(TorchDataset[dict[str, Any]]):
+    files: list[Path]
+    steps: transforms.Compose
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image = Image.open(self.files[index]).convert("RGB")
+        return {"image_tensor": self.steps(image), "image_path": str(self.files[index])}
+
+
+@dataclass(frozen=True)
 class Featstore:
     """featstore's extraction into a store on disk, sealed."""
 
     encoder: Any
     workers: int
     batch_size: int
+    more: tuple[Any, ...] = ()
 
     def feed(self, folder: Path) -> Iterator[Any]:
         """Yield uint8 batches from threads."""
@@ -93,7 +135,7 @@ class Featstore:
         store = FeatureStore.create(scratch / "s.zarr", dataset.samples, source=dataset.source)
         extract_features(
             dataset,
-            {"x": self.encoder},
+            {f"x{i}": encoder for i, encoder in enumerate((self.encoder, *self.more))},
             store,
             workers=self.workers,
             batch_size=self.batch_size,

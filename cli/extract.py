@@ -64,10 +64,19 @@ _OF_FOLDERS_AND_TABLES = (
 )
 @click.option(
     "--numerics",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
+    type=click.Choice(["exact", "fp32", "bf16", "fp16", "fast"]),
+    default="exact",
     show_default=True,
-    help="Precision of the forward pass.",
+    help="Precision of the forward pass: exact is fp32 by the backbone's own library; fast is fp32 "
+    "by whichever of torch, ONNX Runtime and OpenVINO a trial finds fastest.",
+)
+@click.option(
+    "--decode",
+    type=click.Choice(["exact", "fast", "dct"]),
+    default="exact",
+    show_default=True,
+    help="Pixels: exact are Pillow's; fast are within a level; dct decodes large JPEG files "
+    "at a reduced scale. docs/extraction.md has the effects.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option(
@@ -225,6 +234,7 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
             "transform",
             "dtype",
             "numerics",
+            "decode",
             "device",
             "batch_size",
             "workers",
@@ -262,11 +272,14 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
             "excluded": result.excluded,
             "unfinished": result.unfinished,
             "replaced": result.replaced,
+            "trials": [] if result.trials is None else result.trials.to_dict("records"),
         }
         echo_json(document)
         return
     from featstore.cli.ls import features_frame
 
+    if result.trials is not None:
+        echo_table(result.trials, title="backends tried")
     echo_table(features_frame(result.store), title=f"{out}: {result.store.n_samples} samples")
     if result.images:
         click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")

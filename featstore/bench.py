@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
-from featstore.encoder import Encoder
+from featstore.encoder import Encoder, backend_of
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.feature_task import FeatureTask
 from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
@@ -95,6 +95,7 @@ class Bench:
                     numerics=encoder.numerics,
                     samples_digest=store.samples.digest,
                     corruption=preparations[name].corruption,
+                    backend=backend_of(encoder),
                 ),
             )
             for name, encoder in encoders.items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +53,27 @@ class Encoder(Protocol):
             Shape (n, dim), float32, rows in the order of `pixels`.
         """
         ...
+
+
+@runtime_checkable
+class MultiBackend(Encoder, Protocol):
+    """An encoder whose network other libraries can compute, too.
+
+    Attributes
+    ----------
+    backend
+        Which of them this one is; None for the backbone's own library.
+    backends
+        Name -> function that starts an encoder on that backend, equal in `spec` and `transform`.
+    """
+
+    @property
+    def backend(self) -> str | None: ...
+
+    @property
+    def backends(self) -> Mapping[str, Callable[[], Encoder]]: ...
+
+
+def backend_of(encoder: Encoder) -> str | None:
+    """Name an encoder's backend; None for the backbone's own library."""
+    return encoder.backend if isinstance(encoder, MultiBackend) else None

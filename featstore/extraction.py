@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from featstore.backend_choice import choose_backends, put_on
+from featstore.backend_trial import trials_frame
 from featstore.bench import BenchSettings
 from featstore.commits import encode_json
 from featstore.corruptions import Corruption
 from featstore.crewed_extraction import extract_with_crew
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
-from featstore.encoder import Encoder
-from featstore.errors import InvalidInputError
+from featstore.encoder import Encoder, backend_of
+from featstore.errors import InvalidInputError, SpecMismatchError
 from featstore.feature_extraction import Extraction, extract_features, extract_here
 from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
 from featstore.feed import DECODE_TIMEOUT_S
 from featstore.fingerprint import Fingerprint
+from featstore.history import record
 from featstore.image_store import open_or_create
 from featstore.presence import check_shards
 from featstore.rank import Rank
-from featstore.spec import Numerics, StoredDtype
+from featstore.spec import NumericsChoice, StoredDtype
 from featstore.store import FeatureStore
+from featstore.transform import Decode
 from featstore.workers import Engine, check_engine
 
 __all__ = ["Extraction", "extract", "extract_features", "is_done"]
@@ -38,7 +43,8 @@ def extract(
     corrupt: str | Corruption | Sequence[str | Corruption] = (),
     transform: Literal["own", "paper"] = "own",
     dtype: StoredDtype = "float16",
-    numerics: Numerics = "fp32",
+    numerics: NumericsChoice = "fp32",
+    decode: Decode = "exact",
     device: str = "auto",
     batch_size: int = 128,
     workers: int | None = None,
@@ -77,7 +83,12 @@ def extract(
     dtype
         Stored precision.
     numerics
-        Precision of the forward pass.
+        Precision of the forward pass; ``"exact"`` is ``"fp32"`` by the backbone's own library, and
+        ``"fast"`` ``"fp32"`` by the fastest backend that agrees with it, which a trial on some of
+        the images finds (`featstore.backend_trial`).
+    decode
+        ``"exact"``: Pillow's pixels, bit for bit; ``"fast"``, within a level, and ``"dct"``, large
+        JPEG files at a reduced scale (`featstore.fast_images`).
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     batch_size
@@ -134,7 +145,7 @@ def extract(
     dataset = open_dataset(images)
     store = open_or_create(out, dataset, fingerprint)
     requests = feature_requests(
-        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics
+        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics, decode=decode
     )
     origins = _checked_origins(pretrained_on or {}, requests, store)
     unchanged = tuple(name for name, request in requests.items() if is_done(store, name, request))
@@ -148,13 +159,17 @@ def extract(
         on_error=on_error,
         decode_timeout=decode_timeout,
     )
-    if engine == "inline" or not needed:
-        encoders = load_encoders(requests, needed, device=device)
-        extraction = extract_here(dataset, encoders, store, settings, rank=rank, progress=progress)
-    else:
-        extraction = extract_with_crew(
+    is_here = engine == "inline" or not needed
+    # Workers load their own; a trial is made here, for all of them.
+    loaded = load_encoders(requests, needed if is_here or numerics == "fast" else (), device=device)
+
+    def fill(encoders: Mapping[str, Encoder]) -> Extraction:
+        if is_here:
+            return extract_here(dataset, encoders, store, settings, rank=rank, progress=progress)
+        backends = {name: backend_of(encoder) for name, encoder in encoders.items()}
+        return extract_with_crew(
             dataset,
-            partial(_load, {name: requests[name] for name in needed}),
+            partial(_load, {name: requests[name] for name in needed}, backends),
             store,
             settings,
             engine=engine,
@@ -163,6 +178,22 @@ def extract(
             device=device,
             progress=progress,
         )
+
+    choose = partial(
+        choose_backends, loaded, requests, store, dataset, decode_timeout=decode_timeout
+    )
+    encoders, trials = choose()
+    if trials:
+        lines = {name: list(map(asdict, trial)) for name, trial in trials.items()}
+        record(store.folder, "backend trial", features=lines)
+    try:
+        extraction = fill(encoders)
+    except SpecMismatchError:
+        # Processes that begin together try for themselves; all go on with the first one's choice.
+        others, _ = choose(even_empty=True)
+        if [*map(backend_of, others.values())] == [*map(backend_of, encoders.values())]:
+            raise
+        extraction = fill(others)
     for name in set(needed) - extraction.unfinished.keys():
         store.feature(name).remember(requests[name].fields)
     excluded = {row: why for name in requests for row, why in store.feature(name).excluded.items()}
@@ -175,13 +206,18 @@ def extract(
         excluded=excluded,
         unfinished=extraction.unfinished,
         replaced=extraction.replaced,
+        trials=trials_frame(trials) if trials else None,
     )
 
 
 def _load(
-    requests: Mapping[str, FeatureRequest], device: str, threads: int
+    requests: Mapping[str, FeatureRequest],
+    backends: Mapping[str, str | None],
+    device: str,
+    threads: int,
 ) -> Mapping[str, Encoder]:
-    return load_encoders(requests, requests, device=device, threads=threads)
+    encoders = load_encoders(requests, requests, device=device, threads=threads)
+    return put_on(encoders, backends)
 
 
 def _checked_origins(

@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.encoder import Encoder
+from featstore.backend_choice import put_on
+from featstore.encoder import Encoder, backend_of
 from featstore.errors import InvalidInputError, SpecMismatchError
 from featstore.feature import FeatureInfo
 from featstore.feature_task import encode_in_pieces
@@ -33,11 +34,14 @@ class FeatureEncoder:
         Of the stored feature.
     encoder
         Its backbone.
+    original
+        The same one on its own library, where another one computed the feature.
     """
 
     name: str
     spec: FeatureSpec
     encoder: Encoder
+    original: Encoder
 
     @classmethod
     def of(cls, info: FeatureInfo, *, source: str | None = None, device: str = "auto") -> Self:
@@ -56,6 +60,8 @@ class FeatureEncoder:
         ------
         InvalidInputError
             If the feature was not extracted by a backbone.
+        MissingDependencyError
+            If the package of the backend is missing that computed the feature.
         WeightsError
             If the weights are not there any more.
         SpecMismatchError
@@ -71,14 +77,16 @@ class FeatureEncoder:
         request = info.request or {}
         # Features of ready-made encoders have no request; the paper's geometry tells.
         usual = "paper" if spec.transform.geometry == "crop-resize" else "own"
-        encoder: Encoder = backbone_loader().load_encoder(
+        original: Encoder = backbone_loader().load_encoder(
             source or spec.backbone.source,
             device=device,
             numerics=spec.numerics,
             transform=request.get("transform", usual),
+            decode=spec.transform.decode,
         )
+        encoder = put_on({info.name: original}, {info.name: spec.backend})[info.name]
         _check_same(info.name, spec, encoder)
-        return cls(info.name, spec, encoder)
+        return cls(info.name, spec, encoder, original)
 
     @property
     def preparation(self) -> Preparation:
@@ -111,6 +119,7 @@ def _check_same(name: str, spec: FeatureSpec, encoder: Encoder) -> None:
         backbone=encoder.spec,
         transform=encoder.transform,
         numerics=encoder.numerics,
+        backend=backend_of(encoder),
     )
     if now.digest == spec.digest:
         return

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from featstore.bench import Bench, BenchSettings
 from featstore.corruptions import Corruption
@@ -19,6 +19,9 @@ from featstore.rank import Rank
 from featstore.sharing import SharedWork
 from featstore.spec import StoredDtype
 from featstore.store import FeatureStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Extraction:
         makes the feature readable.
     replaced
         Workers that died and were replaced.
+    trials
+        With numerics ``"fast"``, how the backends did that were tried, see
+        `featstore.backend_trial.trials_frame`; None if none were.
     """
 
     store: FeatureStore
@@ -52,6 +58,7 @@ class Extraction:
     excluded: Mapping[int, str]
     unfinished: Mapping[str, int] = field(default_factory=dict)
     replaced: int = 0
+    trials: pd.DataFrame | None = None
 
 
 def extract_features(

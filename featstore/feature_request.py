@@ -16,7 +16,8 @@ from featstore.corruptions import (
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError
 from featstore.registry import backbones as backbone_loader
-from featstore.spec import Numerics, StoredDtype
+from featstore.spec import NumericsChoice, StoredDtype
+from featstore.transform import Decode
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def feature_requests(
     *,
     transform: Literal["own", "paper"],
     dtype: StoredDtype,
-    numerics: Numerics,
+    numerics: NumericsChoice,
+    decode: Decode = "exact",
 ) -> dict[str, FeatureRequest]:
     """Name every feature that is asked for; see `featstore.extraction.extract`.
 
@@ -70,9 +72,10 @@ def feature_requests(
             "source": source,
             "transform": transform,
             "dtype": dtype,
-            "numerics": numerics,
+            "numerics": "fp32" if numerics == "exact" else numerics,
             "mark": loader.mark(source),
-            # Requests of clean features stay what they were.
+            # Requests of clean features, and of exact pixels, stay what they were.
+            **({} if decode == "exact" else {"decode": decode}),
             **({} if corruption is None else {"corruption": corruption_to_json(corruption)}),
         }
         requests[name] = FeatureRequest(source, backbone, corruption, fields)
@@ -113,11 +116,14 @@ def load_encoders(
     for name in names:
         request = requests[name]
         if request.source not in loaded:
+            numerics = request.fields["numerics"]
             loaded[request.source] = loader.load_encoder(
                 request.source,
                 device=device,
-                numerics=request.fields["numerics"],
+                # What a trial starts from, and is measured against.
+                numerics="fp32" if numerics == "fast" else numerics,
                 transform=request.fields["transform"],
+                decode=request.fields.get("decode", "exact"),
                 threads=threads,
             )
         encoders[name] = loaded[request.source]

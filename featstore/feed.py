@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from featstore.cores import available_cores
 from featstore.dataset import Dataset
 from featstore.errors import UnreadableImageError
-from featstore.images import apply, decode
-from featstore.preparation import Preparation
+from featstore.preparation import Preparation, prepare
 from featstore.watched_threads import WatchedTask, WatchedThreads
 
 #: Seconds for one image, where nobody says otherwise: a slow disk may take some, a decoder in an
@@ -157,14 +156,9 @@ class PixelFeed:
     ) -> str | None:
         """Decode one image into its place; return the reason if it cannot be read."""
         try:
-            clean = decode(self._dataset.image(row))
             identity = str(self._dataset.samples.ids[row])
-            images = {
-                corruption: clean if corruption is None else corruption.apply(clean, identity)
-                for corruption in dict.fromkeys(one.corruption for one in buffers)
-            }
-            for one, pixels in buffers.items():
-                apply(images[one.corruption], one.transform, out=pixels[position])
+            places = {one: pixels[position] for one, pixels in buffers.items()}
+            prepare(self._dataset.image(row), identity, places)
         except UnreadableImageError as error:
             for pixels in buffers.values():
                 pixels[position] = 0

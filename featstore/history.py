@@ -21,6 +21,7 @@ _PACKAGES = (
     "torchvision",
     "timm",
     "onnxruntime",
+    "openvino",
     "zarr",
     "faiss-cpu",
     "imagecorruptions-imaug",

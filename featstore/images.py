@@ -28,6 +28,8 @@ from featstore.transform import Interpolation, Transform
 
 #: A file, its encoded bytes, or pixels: uint8 or uint16, (h, w) or (h, w, 1, 3 or 4 channels).
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
+#: Those of them that can be decoded more than once; the rest are streams.
+READ_AGAIN = (str, os.PathLike, bytes, Image.Image, np.ndarray)
 
 _FILTERS: dict[Interpolation, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,
@@ -64,7 +66,7 @@ def load_pixels(source: ImageSource, transform: Transform) -> NDArray[np.uint8]:
     return apply(decode(source), transform)
 
 
-def decode(source: ImageSource) -> Image.Image:
+def decode(source: ImageSource, *, smallest: int | None = None) -> Image.Image:
     r"""Decode an image to 8-bit RGB; once, for any number of transforms.
 
     Parameters
@@ -72,6 +74,9 @@ def decode(source: ImageSource) -> Image.Image:
     source
         A path, the encoded bytes, a binary file, or pixels that are decoded already: an image of
         Pillow's, or uint8 or uint16 of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
+    smallest
+        Decode JPEG files at a reduced scale, as long as the short side keeps so many pixels; see
+        `featstore.fast_images`.
 
     Raises
     ------
@@ -89,6 +94,8 @@ def decode(source: ImageSource) -> Image.Image:
         if isinstance(source, np.ndarray):
             return _rgb(_from_array(source))
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if smallest is not None:
+                image.draft("RGB", (smallest, smallest))
             return _rgb(image)
     except MemoryError:
         raise
@@ -166,7 +173,7 @@ def resize_short_side(image: Image.Image, short: int, interpolation: Interpolati
     >>> resize_short_side(Image.new("RGB", (640, 480)), 256, "nearest").size
     (341, 256)
     """
-    return _resize(image, _short_side_to(image.size, short), _FILTERS[interpolation])
+    return _resize(image, short_side_to(image.size, short), _FILTERS[interpolation])
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -212,30 +219,53 @@ def _from_array(pixels: NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
-    """Width and height once the short side has `short` pixels, as torchvision rounds them."""
+def short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
+    """Width and height once the short side has `short` pixels, as torchvision rounds them.
+
+    Examples
+    --------
+    >>> short_side_to((640, 480), 256)
+    (341, 256)
+    """
     width, height = size
     long = int(short * max(size) / min(size))
     return (short, long) if width <= height else (long, short)
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise UnreadableImageError(
-            f"an image of {image.width} x {image.height} pixels would be resized to "
-            f"{size[0]} x {size[1]}; crop it"
-        )
+    check_area(image.size, size)
     return image if image.size == size else image.resize(size, resampling)
 
 
 def _center_crop(image: Image.Image, size: int) -> Image.Image:
     """Cut the central square of `size` pixels; what lies outside the image is black."""
-    left, top = (_offset(edge, size) for edge in image.size)
+    left, top = (center_offset(edge, size) for edge in image.size)
     return image.crop((left, top, left + size, top + size))
 
 
-def _offset(edge: int, size: int) -> int:
-    """Where a crop of `size` starts along an axis of `edge` pixels; negative means padding."""
+def check_area(size: tuple[int, int], resized: tuple[int, int]) -> None:
+    """Refuse to resize an image to more pixels than memory should be asked for.
+
+    Raises
+    ------
+    UnreadableImageError
+        Saying both sizes, widths and heights.
+    """
+    if resized[0] * resized[1] > _MOST_PIXELS:
+        raise UnreadableImageError(
+            f"an image of {size[0]} x {size[1]} pixels would be resized to "
+            f"{resized[0]} x {resized[1]}; crop it"
+        )
+
+
+def center_offset(edge: int, size: int) -> int:
+    """Where a crop of `size` starts along an axis of `edge` pixels; negative means padding.
+
+    Examples
+    --------
+    >>> center_offset(341, 224), center_offset(224, 226)
+    (58, -1)
+    """
     if size > edge:
         return -((size - edge) // 2)
     return round((edge - size) / 2)

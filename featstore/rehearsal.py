@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from featstore.backend_choice import choose_backends
 from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
-from featstore.encoder import Encoder
+from featstore.encoder import Encoder, backend_of
 from featstore.errors import SpecMismatchError
 from featstore.extraction import is_done
 from featstore.feature import FeatureInfo
@@ -27,8 +28,9 @@ from featstore.location import open_folder
 from featstore.micro_batch import MicroBatch
 from featstore.preparation import Preparation
 from featstore.shards import ShardLayout
-from featstore.spec import FeatureSpec, Numerics, StoredDtype
+from featstore.spec import FeatureSpec, NumericsChoice, StoredDtype
 from featstore.store import FeatureStore
+from featstore.transform import Decode
 from featstore.writer import describe_mismatch
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ def rehearse(
     corrupt: str | Corruption | list[str | Corruption] | tuple[str, ...] = (),
     transform: Literal["own", "paper"] = "own",
     dtype: StoredDtype = "float16",
-    numerics: Numerics = "fp32",
+    numerics: NumericsChoice = "fp32",
+    decode: Decode = "exact",
     device: str = "auto",
     batch_size: int = 128,
     workers: int | None = None,
@@ -95,9 +98,9 @@ def rehearse(
 
     Parameters
     ----------
-    images, backbones, out, corrupt, transform, dtype, numerics, device, batch_size, workers
+    images, backbones, out, corrupt, transform, dtype, numerics, decode, device
         As for `extract`.
-    decode_timeout, fingerprint
+    batch_size, workers, decode_timeout, fingerprint
         As for `extract`.
     trial_s
         Seconds after which no further batch is begun.
@@ -113,13 +116,19 @@ def rehearse(
 
     dataset = open_dataset(images)
     requests = feature_requests(
-        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics
+        backbones, corrupt, transform=transform, dtype=dtype, numerics=numerics, decode=decode
     )
     store = _existing(out, dataset, fingerprint)
     known = {} if store is None else {n: store.feature(n) for n in requests if n in store.features}
     done = [name for name in known if store is not None and is_done(store, name, requests[name])]
     needed = [name for name in requests if name not in done]
-    encoders = load_encoders(requests, needed, device=device)
+    encoders, _ = choose_backends(
+        load_encoders(requests, needed, device=device),
+        requests,
+        store,
+        dataset,
+        decode_timeout=decode_timeout,
+    )
     rows = len(dataset.samples)
     lines = []
     for name, request in requests.items():
@@ -194,6 +203,7 @@ def _check_spec(
         # Checked with the images; marks may have been made in another way here.
         samples_digest=info.spec.samples_digest,
         corruption=request.corruption,
+        backend=backend_of(encoder),
     )
     if asked.digest != info.spec.digest and info.committed_rows:
         raise SpecMismatchError(describe_mismatch(info.name, info.spec, asked))

@@ -13,6 +13,9 @@ from featstore.transform import Transform
 
 StoredDtype = Literal["float16", "float32"]
 Numerics = Literal["fp32", "bf16", "fp16"]
+#: What may be asked for: "exact" is another word for "fp32", and "fast" is "fp32" by whichever
+#: backend a trial finds fastest.
+NumericsChoice = Literal["exact", "fp32", "bf16", "fp16", "fast"]
 
 
 def digest(value: object) -> str:
@@ -86,6 +89,9 @@ class FeatureSpec:
         Fingerprint of the store's rows (ids in order and the source's content mark).
     corruption
         What was done to the images before the transform; None for nothing.
+    backend
+        What computed the forward pass, where a trial chose it (`featstore.backend_trial`); None
+        for the backbone's own library.
     """
 
     backbone: BackboneSpec
@@ -94,6 +100,7 @@ class FeatureSpec:
     numerics: Numerics | None
     samples_digest: str
     corruption: Corruption | None = None
+    backend: str | None = None
 
     @property
     def digest(self) -> str:
@@ -112,6 +119,10 @@ class FeatureSpec:
         del fields["corruption"]
         if self.corruption is not None:
             fields["corruption"] = corruption_to_json(self.corruption)
+        if self.backend is None:
+            del fields["backend"]
+        if self.transform is not None and self.transform.decode == "exact":
+            del fields["transform"]["decode"]
         if not self.backbone.pretrained_on:
             del fields["backbone"]["pretrained_on"]
         return fields
@@ -132,6 +143,7 @@ class FeatureSpec:
             numerics=fields["numerics"],
             samples_digest=fields["samples_digest"],
             corruption=None if corruption is None else corruption_from_json(corruption),
+            backend=fields.get("backend"),
         )
 
     def differences(self, other: FeatureSpec) -> list[str]:

@@ -129,7 +129,10 @@ def shift(
 
 def _identity(spec: FeatureSpec) -> str:
     """Digest of how a feature was computed, whatever the rows and the precision."""
-    return dataclasses.replace(spec, samples_digest="", dtype="float32", numerics=None).digest
+    same = dataclasses.replace(
+        spec, samples_digest="", dtype="float32", numerics=None, backend=None
+    )
+    return same.digest
 
 
 def _labels(

@@ -14,6 +14,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Geometry = Literal["resize-crop", "crop-resize", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Decode = Literal["exact", "fast", "dct"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Transform:
         Resampling filter of the resize; always antialiased, as Pillow's.
     mean, std
         Per-channel normalisation of pixels scaled to [0, 1].
+    decode
+        ``"exact"``: Pillow's pixels, bit for bit.  ``"fast"`` and ``"dct"``: see
+        `featstore.fast_images`.
 
     Raises
     ------
@@ -51,6 +55,7 @@ class Transform:
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    decode: Decode = "exact"
 
     def __post_init__(self) -> None:
         if self.geometry not in get_args(Geometry):
@@ -61,6 +66,10 @@ class Transform:
             raise InvalidInputError(
                 f"interpolation {self.interpolation!r} is not one of "
                 f"{', '.join(get_args(Interpolation))}"
+            )
+        if self.decode not in get_args(Decode):
+            raise InvalidInputError(
+                f"decode {self.decode!r} is not one of {', '.join(get_args(Decode))}"
             )
         if self.size < 1:
             raise InvalidInputError(f"transform size must be at least 1 pixel, got {self.size}")
@@ -104,4 +113,10 @@ def paper(transform: Transform) -> Transform:
     >>> paper(own).geometry, paper(own).size, paper(own).mean
     ('crop-resize', 384, (0.5, 0.5, 0.5))
     """
-    return dataclasses.replace(PAPER, size=transform.size, mean=transform.mean, std=transform.std)
+    return dataclasses.replace(
+        PAPER,
+        size=transform.size,
+        mean=transform.mean,
+        std=transform.std,
+        decode=transform.decode,
+    )

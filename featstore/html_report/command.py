@@ -44,6 +44,7 @@ def extract_command(store: FeatureStore, feature: str) -> str | None:
     words += ["--corrupt", label] if label else []
     for option, usual in (("transform", "own"), ("dtype", "float16"), ("numerics", "fp32")):
         words += [f"--{option}", request[option]] if request[option] != usual else []
+    words += ["--decode", request["decode"]] if "decode" in request else []
     return shlex.join([*words, "--out", store.location])
 
 

@@ -20,6 +20,7 @@ ENABLES = {
     "export": "export of runs as ONNX and as scikit-learn pipelines",
     "hf": "backbones hf:…, images of Hugging Face's datasets",
     "tiff": "TIFF images of many bands, 16 bits or floats",
+    "fast": "extraction by the fastest of several libraries",
     "hdf5": "import of HDF5 files",
     "xarray": "to_xarray",
     "dask": "to_dask",

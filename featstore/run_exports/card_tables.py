@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from featstore.html_report.provenance import Feature, Provenance
-from featstore.marked_table import markdown_table
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
+from featstore.typeset.column import Column
+from featstore.typeset.markdown import markdown
 
 _WEAKEST = 10
 
@@ -103,5 +104,7 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    texts = frame.astype(str)
-    return markdown_table(texts, texts.map(lambda _: ""))
+    columns = [
+        Column(name=str(name), values=tuple(values)) for name, values in frame.astype(str).items()
+    ]
+    return markdown(columns, intervals="none", rules=())

@@ -51,7 +51,7 @@ def write(model: RunModel, path: Path) -> float:
     encoders = run_encoders(model.store, model.run, backbones=model.backbones, device="cpu")
     inputs = _inputs(encoders)
     graph = OnnxClassifier.of(
-        [backbone_loader().export_onnx(one.encoder) for one in encoders],
+        [backbone_loader().export_onnx(one.original) for one in encoders],
         pixels=[inputs[_geometry(one)] for one in encoders],
         head=head,
     )
