@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from featstore.html_report.provenance import Feature, Provenance
-from featstore.marked_table import markdown_table
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
+from featstore.typeset.markdown import escaped
 
 _WEAKEST = 10
 
@@ -103,5 +103,7 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    texts = frame.astype(str)
-    return markdown_table(texts, texts.map(lambda _: ""))
+    """Lay texts out as Markdown; the first column is aligned to the left."""
+    rows = [[escaped(str(cell)) for cell in row] for row in [list(frame), *frame.to_numpy()]]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---|" + "--:|" * (len(frame.columns) - 1), *lines[1:]])
