@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from featstore.extraction import Extraction, extract
     from featstore.feature_similarity import similarity
     from featstore.few_shot_result import FewShot
+    from featstore.fused_view import FusedView
     from featstore.fusion_evaluation import fusion
     from featstore.fusion_table import FusionTable
     from featstore.handover import to_dask, to_dataset, to_xarray
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     from featstore.tensors import load_tensor, tensor_batches
     from featstore.transform import Transform
     from featstore.verification import Finding, repair, verify
-    from featstore.view import FeatureView, FusedView
+    from featstore.view import FeatureView
 
 _HOMES = {
     "AllPairs": "analysis.all_pairs",
@@ -117,7 +118,7 @@ _HOMES = {
     "FewShot": "few_shot_result",
     "Finding": "verification",
     "ForeignFeatures": "imports",
-    "FusedView": "view",
+    "FusedView": "fused_view",
     "FusionTable": "fusion_table",
     "GranularityGap": "analysis.granularity_gap",
     "HoldOut": "holdout",

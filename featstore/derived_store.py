@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from featstore.derived_rows import DerivedRows, RowFunction
 from featstore.errors import InvalidInputError
+from featstore.fused_view import FusedView
 from featstore.spec import digest
 from featstore.store import FeatureStore
-from featstore.view import FeatureView, FusedView, View
+from featstore.view import FeatureView, View
 
 
 @dataclass(frozen=True, eq=False)

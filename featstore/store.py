@@ -28,13 +28,14 @@ from featstore.errors import (
 )
 from featstore.feature import FeatureInfo
 from featstore.folder import Folder
+from featstore.fused_view import FusedView
 from featstore.location import open_folder
 from featstore.samples import Samples, Target
 from featstore.scratch_store import scratch_store
 from featstore.spec import FeatureSpec
 from featstore.suggest import did_you_mean
 from featstore.sums import SUMS
-from featstore.view import FeatureView, FusedView, View
+from featstore.view import FeatureView, View
 from featstore.writer import FeatureWriter
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from small_store import make_samples
 
 from featstore.derived_store import DerivedFeature, DerivedStore
 from featstore.errors import FeatureNotFoundError, InvalidInputError
-from featstore.view import FusedView
+from featstore.fused_view import FusedView
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ class Column:
 def column_of(values: Sequence[Any], **options: Any) -> Column:
     """Make a column of any sequences, such as those of a data frame."""
     sequences = {"low", "high", "signs"}
-    settled = {k: tuple(v) if k in sequences else v for k, v in options.items()}
+    settled: dict[str, Any] = {k: tuple(v) if k in sequences else v for k, v in options.items()}
     return Column(values=tuple(values), **settled)
 
 
