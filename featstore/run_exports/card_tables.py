@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from featstore.html_report.provenance import Feature, Provenance
-from featstore.marked_table import markdown_table
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
 
@@ -103,5 +102,8 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    texts = frame.astype(str)
-    return markdown_table(texts, texts.map(lambda _: ""))
+    # Cells may hold Markdown of their own; only what ends a cell is escaped.
+    rows = [list(map(str, frame.columns)), *frame.astype(str).to_numpy().tolist()]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    lines.insert(1, "|---|" + "--:|" * (frame.shape[1] - 1))
+    return "\n".join(lines)
