@@ -10,8 +10,6 @@ import pandas as pd
 from featstore.html_report.provenance import Feature, Provenance
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
-from featstore.typeset.column import Column
-from featstore.typeset.markdown import markdown
 
 _WEAKEST = 10
 
@@ -104,7 +102,8 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    columns = [
-        Column(name=str(name), values=tuple(values)) for name, values in frame.astype(str).items()
-    ]
-    return markdown(columns, intervals="none", rules=())
+    # Cells may hold Markdown of their own; only what ends a cell is escaped.
+    rows = [list(map(str, frame.columns)), *frame.astype(str).to_numpy().tolist()]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    lines.insert(1, "|---|" + "--:|" * (frame.shape[1] - 1))
+    return "\n".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -154,13 +153,6 @@ class Column:
         text = f"{scale * float(value):{'+' if signed else ''}.{self.decimals}f}"
         # What rounds to nothing has no sign.
         return text[1:] if text[0] in "+-" and float(text) == 0 else text
-
-
-def column_of(values: Sequence[Any], **options: Any) -> Column:
-    """Make a column of any sequences, such as those of a data frame."""
-    sequences = {"low", "high", "signs"}
-    settled: dict[str, Any] = {k: tuple(v) if k in sequences else v for k, v in options.items()}
-    return Column(values=tuple(values), **settled)
 
 
 def _is_gap(value: Any) -> bool:

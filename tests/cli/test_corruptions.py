@@ -89,7 +89,7 @@ def test_drops_are_shown_drawn_and_written(store: Path, tmp_path: Path) -> None:
         (("--clean", "x"), "say what to compare"),
         (("--clean", "x", "--corrupted", "y"), "LABEL=RUN"),
         (("-f", "a", "--only", "fog-1"), "has no features of a on images with fog-1"),
-        (("-f", "a", "--plot", "x.png"), "must end in .svg"),
+        (("-f", "a", "--plot", "x.gif"), "must end in .svg"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -91,7 +91,7 @@ def test_classes_with_few_rows(store: Path) -> None:
         (("--episodes", "5", "--draws", "3"), "--draws is about draws"),
         (("--episodes", "5", "--use-all"), "--use-all is about draws"),
         (("--out", "draws.txt"), "must end in .csv or .json"),
-        (("--plot", "curve.png"), "must end in .svg"),
+        (("--plot", "curve.gif"), "must end in .svg"),
         (("--target", "tags"), "several labels per row"),
         (("--preset", "simpelshot"), "Did you mean simpleshot"),
     ],

@@ -81,7 +81,7 @@ def test_cross_domain(places: list[Path], tmp_path: Path) -> None:
 
 def test_cross_domain_refuses(places: list[Path], tmp_path: Path) -> None:
     assert ".md" in refused("cross-domain", *places, "--out", tmp_path / "t.pdf")
-    assert ".svg" in refused("cross-domain", *places, "--plot", tmp_path / "t.png")
+    assert ".svg" in refused("cross-domain", *places, "--plot", tmp_path / "t.gif")
     assert "go with" in refused("cross-domain", *places, "--complete")
     assert "name every store" in refused("cross-domain", f"A={places[0]}", places[1])
     assert "one name" in refused("cross-domain", f"A={places[0]}", f"A={places[1]}")

@@ -104,7 +104,7 @@ def test_plots(store: Path, parity: Path, tmp_path: Path, more: tuple[str, ...])
     result = run(store, "--run", "pixels", *options, "--plot", tmp_path / "plot.svg")
     assert result.exit_code == 0, result.output
     assert "<svg" in (tmp_path / "plot.svg").read_text()
-    assert "must end in .svg" in refused(store, "--run", "pixels", "--plot", "plot.png")
+    assert "must end in .svg" in refused(store, "--run", "pixels", "--plot", "plot.gif")
 
 
 def test_what_a_run_decided_is_read_without_its_scores(store: Path) -> None:
