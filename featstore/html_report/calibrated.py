@@ -18,7 +18,7 @@ from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
 from featstore.html_report.numbers import percent, points, span
 from featstore.intervals import percentile
-from featstore.plots.canvas import INK, axes
+from featstore.plots.canvas import axes, ink
 from featstore.predictions import Predictions
 
 DRAWN = 3
@@ -87,7 +87,7 @@ def _drawn(curves: Mapping[str, pd.DataFrame]) -> Axes:
     stacked = pd.concat([curve.assign(scores=label) for label, curve in curves.items()])
     ax = plots.reliability(stacked, ax=axes(None, width=5.2, height=4.2 + 0.2 * len(curves)))
     ax.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False, fontsize=9, labelcolor=INK
+        loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False, fontsize=9, labelcolor=ink()
     )
     return ax
 
