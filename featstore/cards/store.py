@@ -90,7 +90,7 @@ def _counts(target: Target, rows: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Count the samples of each class among some rows, shape (c,)."""
     codes = target.codes[rows]
     if target.kind == "multi":
-        return np.count_nonzero(codes, axis=0)
+        return np.asarray(np.count_nonzero(codes, axis=0))
     return np.bincount(codes[codes >= 0].astype(np.intp), minlength=len(target.classes))
 
 
