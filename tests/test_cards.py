@@ -302,7 +302,7 @@ def test_a_study_shows_where_it_stands(store: FeatureStore) -> None:
     assert "2 pending" in Card(study).text
     plan = study.run()
     after = Card(plan)
-    assert repr(plan) == "<StudyPlan 2 cells: 1 done, 1 failed>"
+    assert repr(plan) == "<StudyPlan 2\N{NO-BREAK SPACE}cells: 1 done, 1 failed>"
     assert "k=5000 neighbours cannot be had" in after.text
     assert "results" in after.text
     absent = Card(Study(["nowhere.zarr"], features=["pca"]))
