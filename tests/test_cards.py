@@ -297,16 +297,14 @@ def test_a_large_taxonomy_stays_small() -> None:
 
 
 def test_a_study_shows_where_it_stands(store: FeatureStore) -> None:
-    study = Study(
-        [store.location],
-        features=["pca"],
-        probes=["centroid", "lda", {"probe": "ridge", "max_memory": "1GB", "engine": "faiss"}],
-    )
-    before = Card(study)
-    assert "2 pending" in before.text
-    assert "1 failed" in before.text
-    assert "InvalidInputError" in before.text
-    assert repr(study.plan()) == "<StudyPlan 3 cells: 2 pending, 1 failed>"
+    probes = ["centroid", {"probe": "knn", "value": 5000}]
+    study = Study([store.location], features=["pca"], probes=probes)
+    assert "2 pending" in Card(study).text
+    plan = study.run()
+    after = Card(plan)
+    assert repr(plan) == "<StudyPlan 2\N{NO-BREAK SPACE}cells: 1 done, 1 failed>"
+    assert "k=5000 neighbours cannot be had" in after.text
+    assert "results" in after.text
     absent = Card(Study(["nowhere.zarr"], features=["pca"]))
     assert "no store at" in absent.text
 

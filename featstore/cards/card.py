@@ -41,7 +41,7 @@ class Card:
         Examples
         --------
         >>> print(Card("Taxonomy", "", "8 classes").html())
-        <style>...</style><div class="featstore"><div><strong>Taxonomy</strong> ...8 classes...
+        <style>...</style><div class="featstore"><div><strong>Taxonomy</strong></div>...8 classes...
         """
         name = Markup(" <code>{}</code>").format(self.name) if self.name else Markup()
         pieces = [
