@@ -10,7 +10,6 @@ import pandas as pd
 from featstore.html_report.provenance import Feature, Provenance
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
-from featstore.typeset.markdown import escaped
 
 _WEAKEST = 10
 
@@ -104,6 +103,8 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _table(frame: pd.DataFrame) -> str:
     """Lay texts out as Markdown; the first column is aligned to the left."""
-    rows = [[escaped(str(cell)) for cell in row] for row in [list(frame), *frame.to_numpy()]]
+    rows = [
+        [str(cell).replace("|", r"\|") for cell in row] for row in [list(frame), *frame.to_numpy()]
+    ]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---|" + "--:|" * (len(frame.columns) - 1), *lines[1:]])
