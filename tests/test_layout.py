@@ -24,7 +24,7 @@ def test_outer_folders_are_linked_into_the_package(name: str) -> None:
 
 def test_no_public_function_hides_behind_a_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(featstore.__path__)}
-    assert modules & set(featstore.__all__) == {"plots"}
+    assert modules & set(featstore.__all__) == {"plots", "tables"}
 
 
 @pytest.mark.parametrize("name", featstore.__all__)
