@@ -11,6 +11,9 @@ from featstore.backbones.layer import whole_passes
 from featstore.backbones.torch_encoder import TorchEncoder
 from featstore.errors import InvalidInputError
 
+# Not the exporter of `exported`: that one fixes the number of images, but takes a fraction of the
+# time and no package more; this one writes a file for batches of any length.
+
 #: Images of the trial run; torch takes a batch of 1 for a constant.
 _TRIAL = 2
 

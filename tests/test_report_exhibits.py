@@ -28,8 +28,9 @@ from featstore.html_report.exhibit import Exhibit
 from featstore.html_report.explorer import explorer
 from featstore.html_report.fused import fused
 from featstore.html_report.mistakes import IMAGES, image_root, mistakes
-from featstore.html_report.numbers import hundredths, points
+from featstore.html_report.numbers import hundredths
 from featstore.html_report.result_file import exhibits_of
+from featstore.numerals import points
 from featstore.quantity_evaluation import quantity
 from featstore.run import ProbeRun
 from featstore.shot_evaluation import few_shot

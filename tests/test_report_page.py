@@ -14,7 +14,8 @@ from report_store import make_run, report_store
 
 from featstore.analysis import all_pairs, compare
 from featstore.html_report import report
-from featstore.html_report.numbers import hundredths, p_value, points, points_span
+from featstore.html_report.numbers import hundredths
+from featstore.numerals import p_value, points, points_span
 from featstore.store import FeatureStore
 
 sync_api = pytest.importorskip("playwright.sync_api")

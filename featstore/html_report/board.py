@@ -12,23 +12,9 @@ import numpy as np
 from featstore.analysis.aligned_runs import AlignedRuns, align
 from featstore.analysis.all_pairs import AllPairs, all_pairs
 from featstore.html_report.label import labels
-from featstore.html_report.numbers import plural
+from featstore.numerals import plural
 from featstore.predictions import Predictions
 from featstore.run import ProbeRun
-
-METRICS = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "mean_per_class": "mean per class",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "macro_f1_tuned": "macro F1, tuned",
-    "micro_f1_tuned": "micro F1, tuned",
-    "mAP": "mAP",
-    "mAP_11": "11-point mAP",
-    "micro_mAP": "micro mAP",
-}
-"""Metrics as people call them."""
 
 
 class Estimate(NamedTuple):

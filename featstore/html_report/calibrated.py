@@ -16,8 +16,8 @@ from featstore.errors import InvalidInputError
 from featstore.html_report.board import Board, Entry
 from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
-from featstore.html_report.numbers import percent, points, span
 from featstore.intervals import percentile
+from featstore.numerals import percent, points, span
 from featstore.plots.canvas import axes, ink
 from featstore.predictions import Predictions
 

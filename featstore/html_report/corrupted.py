@@ -13,7 +13,8 @@ from featstore.analysis.corruption_drop import corruption_drop
 from featstore.html_report.board import Board, Entry
 from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
-from featstore.html_report.numbers import hundredths, plural, points, points_span
+from featstore.html_report.numbers import hundredths
+from featstore.numerals import plural, points, points_span
 from featstore.run_config import RunConfig
 
 

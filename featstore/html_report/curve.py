@@ -10,7 +10,8 @@ import pandas as pd
 from featstore import plots
 from featstore.html_report.exhibit import Exhibit, sheet
 from featstore.html_report.figure import figure
-from featstore.html_report.numbers import hundredths, percent, points, span
+from featstore.html_report.numbers import hundredths
+from featstore.numerals import percent, points, span
 
 
 class _Kind(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from featstore.html_report.figure import Figure
-from featstore.html_report.numbers import NONE
+from featstore.numerals import NONE
 
 
 @dataclass(frozen=True)

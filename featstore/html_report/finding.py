@@ -6,8 +6,9 @@ import math
 
 from markupsafe import Markup
 
-from featstore.html_report.board import METRICS, Board, Change, Entry
-from featstore.html_report.numbers import p_value, percent, plural, points, points_span, span
+from featstore.html_report.board import Board, Change, Entry
+from featstore.metric_names import metric_name
+from featstore.numerals import p_value, percent, plural, points, points_span, span
 
 ALPHA = 0.05
 """Level below which a test counts, next to the interval."""
@@ -46,7 +47,7 @@ def _highest(board: Board) -> Markup:
         " of the runs that chose nothing on the test rows" if excelled else "",
         percent(value),
         _whole(span(low, high)),
-        METRICS[board.metric],
+        metric_name(board.metric),
         plural(best.run.config.n_test, "test image"),
         plural(board.predictions.n_classes, "class"),
     )

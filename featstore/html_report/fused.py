@@ -11,7 +11,8 @@ import pandas as pd
 from featstore.fusion_table import FusionTable, verdict
 from featstore.html_report.board import Board, Entry, change
 from featstore.html_report.exhibit import Exhibit, sheet
-from featstore.html_report.numbers import hundredths, plural, points, points_span
+from featstore.html_report.numbers import hundredths
+from featstore.numerals import plural, points, points_span
 
 _CONTROLS = {"projection": "the best beside its random projection", "pca": "PCA of the pair"}
 _LEVEL = 0.95

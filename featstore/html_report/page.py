@@ -19,12 +19,13 @@ from featstore.html_report.command import report_command
 from featstore.html_report.embedding import embedding
 from featstore.html_report.levels import covering_level
 from featstore.html_report.mistakes import image_root, mistakes
-from featstore.html_report.numbers import FILTERS, plural, points_span, span
+from featstore.html_report.numbers import FILTERS
 from featstore.html_report.provenance import provenance
 from featstore.html_report.result_file import exhibits_of
 from featstore.html_report.script import policy, scripts, template
 from featstore.html_report.section import Section, section
 from featstore.local_folder import LocalFolder
+from featstore.numerals import plural, points_span, span
 from featstore.plots.per_class import NAMED_CLASSES
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy

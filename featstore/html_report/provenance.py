@@ -11,7 +11,7 @@ from featstore.corruptions import Corruption
 from featstore.feature import FeatureInfo
 from featstore.history import environment, history
 from featstore.html_report.command import extract_command, probe_command
-from featstore.html_report.numbers import plural
+from featstore.numerals import plural
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
 from featstore.transform import Transform

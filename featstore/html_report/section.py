@@ -13,7 +13,7 @@ from markupsafe import Markup
 from featstore import plots
 from featstore.analysis.compare import Comparison, compare
 from featstore.analysis.confusion import confusion
-from featstore.html_report.board import METRICS, Board
+from featstore.html_report.board import Board
 from featstore.html_report.calibrated import calibrated
 from featstore.html_report.corrupted import corrupted
 from featstore.html_report.exhibit import Exhibit
@@ -22,8 +22,9 @@ from featstore.html_report.figure import Figure, figure
 from featstore.html_report.finding import findings
 from featstore.html_report.fused import fused
 from featstore.html_report.levels import Levels, along
-from featstore.html_report.numbers import plural
 from featstore.html_report.selection import Selection, selections
+from featstore.metric_names import metric_name
+from featstore.numerals import plural
 from featstore.plots.confusion import MATRIX_CLASSES
 from featstore.plots.per_class import NAMED_CLASSES
 from featstore.taxonomy import Taxonomy
@@ -131,7 +132,7 @@ def section(
         board=board,
         findings=findings(board),
         majority=_majority(board),
-        metrics={name: METRICS.get(name, name) for name in metrics},
+        metrics={name: metric_name(name) for name in metrics},
         leaderboard=_leaderboard(board, key),
         levels=along(board, taxonomies, key),
         classes=_listed(classes),
@@ -175,9 +176,9 @@ def _leaderboard(board: Board, key: str) -> Figure:
         rows.append({"name": entry.drawn_label, **entry.estimate(board.metric)._asdict()})
     n = plural(len(board.predictions), "test row")
     return figure(
-        plots.leaderboard(pd.DataFrame(rows), metric=METRICS[board.metric]),
+        plots.leaderboard(pd.DataFrame(rows), metric=metric_name(board.metric)),
         key=f"{key}-leaderboard",
-        caption=f"{METRICS[board.metric]} with 95 % bootstrap intervals over {n}",
+        caption=f"{metric_name(board.metric)} with 95 % bootstrap intervals over {n}",
     )
 
 

@@ -198,7 +198,9 @@ def test_damaged_tar_files(shards: Path, photo_bytes: list[bytes], tmp_path: Pat
     whole = (shards / "photos-000.tar").read_bytes()
     other = tmp_path / "other"
     other.mkdir()
-    (other / "cut.tar").write_bytes(whole[: len(whole) // 2])
+    with tarfile.open(shards / "photos-000.tar") as tar:
+        middle = tar.getmember("00004.jpg")
+    (other / "cut.tar").write_bytes(whole[: middle.offset_data + middle.size // 2])
     with pytest.raises(InvalidInputError, match=r"cut\.tar cannot be read as a tar file"):
         TarImages.open(other / "cut.tar")
     with tarfile.open(other / "packed.tar", "w:gz") as tar:

@@ -24,7 +24,7 @@ def write_crops(root: Path, count: int) -> None:
     names = sorted(photos)
     for i in range(count):
         photo = photos[names[i % len(names)]]
-        height, width = rng.integers(90, 200, 2)
+        height, width = rng.integers(120, 220, 2)
         top, left = (
             rng.integers(0, edge - size)
             for edge, size in zip(photo.shape[:2], (height, width), strict=True)
@@ -32,4 +32,4 @@ def write_crops(root: Path, count: int) -> None:
         split = "test" if i % 4 == 0 else "train"
         path = root / split / names[i % len(names)] / f"{i:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photo[top : top + height, left : left + width]).save(path)
+        Image.fromarray(photo[top : top + height, left : left + width]).save(path, quality=95)
