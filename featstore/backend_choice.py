@@ -135,7 +135,8 @@ def _on(encoder: MultiBackend, backend: str | None, name: str) -> Encoder:
         raise InvalidInputError(
             f"feature {name!r}: its backbone's features in this store were computed by "
             f"{backend!r}, which {encoder.engine} has no way to; it has "
-            f"{', '.join(encoder.backends) or 'no other backend'}. Extract it under another name"
+            f"{', '.join(encoder.backends) or 'no other backend'}. Choose the --device that it was "
+            "extracted on, or extract it under another name"
         )
     return encoder.backends[backend]()
 

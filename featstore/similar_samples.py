@@ -108,7 +108,7 @@ def nearest(
     names = asked_features(store, features)
     samples = store.view(names, split=split)
     if ids is not None:
-        wanted = [ids] if isinstance(ids, str) else list(ids)
+        wanted = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
         asked = store.view(names, rows=_rows(store, wanted))
         queries, X, itself = asked.ids.tolist(), asked.array(), asked.rows
         failed: dict[str, str] = {}

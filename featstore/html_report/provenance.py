@@ -117,7 +117,8 @@ def describe(transform: Transform | None, corruption: Corruption | None = None) 
         "squash": f"squashed to {size} × {size}",
     }[transform.geometry]
     before = "" if corruption is None else f"{corruption.label}, then "
-    return f"{before}{geometry}, {transform.interpolation}"
+    decoded = "" if transform.decode == "exact" else f", decoded by --decode {transform.decode}"
+    return f"{before}{geometry}, {transform.interpolation}{decoded}"
 
 
 def _machines(

@@ -93,6 +93,7 @@ def _geometry_fields(preparation: Preparation) -> dict[str, Any]:
         "resize": transform.resize,
         "crop_fraction": transform.crop_fraction,
         "interpolation": transform.interpolation,
+        "decode": transform.decode,
         "corruption": preparation.corruption.label if preparation.corruption else None,
     }
 
