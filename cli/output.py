@@ -58,10 +58,7 @@ def echo_table(
     numeric = set(frame.select_dtypes("number").columns)
     shown = frame if limit is None else frame.head(limit)
     rows = [
-        [
-            _cell(value, column in percent)
-            for column, value in zip(frame.columns, row, strict=True)
-        ]
+        [_cell(value, column in percent) for column, value in zip(frame.columns, row, strict=True)]
         for row in shown.itertuples(index=False)
     ]
     console = Console()
