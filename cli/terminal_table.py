@@ -56,7 +56,8 @@ def fitted(
     if width is None or sum(natural) + 3 * len(natural) + 1 <= width:
         return _grid(columns, rows, right, natural, airy=True)
     kept = [j for j in range(len(columns)) if j == 0 or not rows or any(row[j] for row in rows)]
-    columns, right, natural = ([of[j] for j in kept] for of in (columns, right, natural))
+    columns, right = [columns[j] for j in kept], [right[j] for j in kept]
+    natural = [natural[j] for j in kept]
     rows = [[row[j] for j in kept] for row in rows]
     widths = [natural[0], *_folded(natural[1:], right[1:], width - natural[0] - 2)]
     if _taken(widths) <= width:
