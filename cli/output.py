@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
+
+from featstore.cli.terminal_table import fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from featstore.typeset import Table as PaperTable
     from featstore.typeset.column import Intervals
+
+#: Characters that no table needs.
+_UNBOUNDED = 1_000_000
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."
@@ -52,25 +55,23 @@ def echo_table(
     """
     if title:
         click.secho(title, bold=True)
-    table = Table(box=box.SIMPLE_HEAD)
     numeric = set(frame.select_dtypes("number").columns)
-    for column in frame.columns:
-        # A name that is cut cannot be typed; the last columns give way first.
-        table.add_column(
-            str(column),
-            justify="right" if column in numeric else "left",
-            no_wrap=True,
-            overflow="fold" if column == frame.columns[0] else "ellipsis",
-            min_width=min(_longest(frame, column), 60) if column == frame.columns[0] else None,
-        )
     shown = frame if limit is None else frame.head(limit)
-    for row in shown.itertuples(index=False):
-        cells = zip(frame.columns, row, strict=True)
-        table.add_row(*(_cell(value, column in percent) for column, value in cells))
+    rows = [
+        [_cell(value, column in percent) for column, value in zip(frame.columns, row, strict=True)]
+        for row in shown.itertuples(index=False)
+    ]
     console = Console()
-    if not console.is_terminal:
-        # A pipe has no width; cutting columns there would lose data.
-        console = Console(width=200)
+    # A pipe has no width; folding columns there would be in the way of other programs.
+    width = console.width if console.is_terminal else None
+    table = fitted(
+        [str(column) for column in frame.columns],
+        rows,
+        [column in numeric for column in frame.columns],
+        width,
+    )
+    if width is None:
+        console = Console(width=_UNBOUNDED)
     console.print(table)
     if len(shown) < len(frame):
         click.echo(f"… {len(frame) - len(shown)} more; --limit or --json shows all")
@@ -123,10 +124,6 @@ def write_figure(path: Path, drawn: Axes) -> None:
     from featstore import plots
 
     plots.save(drawn, path)
-
-
-def _longest(frame: pd.DataFrame, column: Any) -> int:
-    return max((len(str(value)) for value in frame[column]), default=0)
 
 
 def _cell(value: Any, percent: bool) -> str:
