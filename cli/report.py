@@ -29,7 +29,7 @@ _STUDY = ".toml"
     "results",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON of few-shot, quantity, fusion, similarity, calibration or corruptions; repeat it.",
+    help="What another command wrote with --json, e.g. few-shot or cross-domain; repeat it.",
 )
 @click.option(
     "--images",

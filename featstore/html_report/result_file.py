@@ -14,11 +14,17 @@ from featstore.errors import InvalidInputError
 from featstore.html_report.alike import similarity_exhibit
 from featstore.html_report.corrupted import drop_exhibit
 from featstore.html_report.curve import curve_exhibit
+from featstore.html_report.domains import cross_domain_exhibit
+from featstore.html_report.doubled import duplicates_exhibit
 from featstore.html_report.exhibit import Exhibit
 from featstore.html_report.fused import fusion_exhibit
+from featstore.html_report.noisy import label_noise_exhibit
 from featstore.html_report.tempered import temperature_exhibit
 
-_COMMANDS = "few-shot, quantity, fusion, similarity, calibration or corruptions"
+_COMMANDS = (
+    "few-shot, quantity, fusion, similarity, calibration, corruptions, cross-domain, label-noise "
+    "or duplicates"
+)
 #: Keys that each kind has, and no other.
 _KEYS = {
     "quantity": {"config", "summary", "fits"},
@@ -27,6 +33,9 @@ _KEYS = {
     "similarity": {"a", "b", "measure", "value"},
     "calibration": {"run", "temperature", "curve", "metrics"},
     "corruptions": {"name", "drops", "summary"},
+    "cross-domain": {"protocol", "cells", "datasets"},
+    "label-noise": {"noise_rate", "pairs", "labels"},
+    "duplicates": {"searched", "nearest", "effect"},
 }
 
 
@@ -36,8 +45,8 @@ def exhibits_of(paths: Sequence[str | Path], *, digests: Mapping[str, str]) -> l
     Parameters
     ----------
     paths
-        JSON as `featstore few-shot --out`, `quantity --out`, and ``--json`` of these two and of
-        `fusion`, `similarity`, `calibration` and `corruptions` write it.
+        JSON as `featstore few-shot --out`, `quantity --out`, and ``--json`` of these two and of the
+        other commands write it.
     digests
         Feature -> digest of its spec as it is stored now.
 
@@ -89,7 +98,7 @@ def _apart(kind: str, part: dict[str, Any], path: str | Path) -> str:
     if kind in ("few-shot", "quantity"):
         shared = ("target", "train_split", "test_split")
         return json.dumps([part["config"][key] for key in shared])
-    return "" if kind == "corruptions" else str(path) + part.get("run", "")
+    return "" if kind == "corruptions" else str(path) + str(part.get("run", ""))
 
 
 def _drops(key: str, group: Sequence[dict[str, Any]]) -> Exhibit:
@@ -111,4 +120,7 @@ _SHOWN: dict[str, Callable[[str, Sequence[dict[str, Any]]], Exhibit]] = {
     "similarity": similarity_exhibit,
     "calibration": lambda key, group: temperature_exhibit(key, group[0]),
     "corruptions": _drops,
+    "cross-domain": lambda key, group: cross_domain_exhibit(key, group[0]),
+    "label-noise": lambda key, group: label_noise_exhibit(key, group[0]),
+    "duplicates": lambda key, group: duplicates_exhibit(key, group[0]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -18,13 +19,21 @@ from featstore.plots.canvas import (
 )
 
 
-def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -> Axes:
+def label_noise(
+    noise: LabelNoise | pd.DataFrame,
+    *,
+    noise_rate: float | None = None,
+    limit: int = 15,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the pairs of a label and a confident prediction with the most rows.
 
     Parameters
     ----------
     noise
-        What `featstore.label_noise` returned.
+        What `featstore.label_noise` returned; or its pairs: columns label, suggested, n.
+    noise_rate
+        Estimated share of wrong labels, for the title; that of the result by default.
     limit
         Pairs, at most.
     ax
@@ -41,7 +50,11 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
     >>> label_noise(find(run)).get_title(loc="left")
     'estimated share of wrong labels: 25.0%'
     """
-    pairs = noise.joint.pairs().head(limit)
+    if isinstance(noise, pd.DataFrame):
+        pairs = noise.head(limit)
+    else:
+        pairs = noise.joint.pairs().head(limit)
+        noise_rate = noise.noise_rate if noise_rate is None else noise_rate
     names = [
         f"{label} → {to}" for label, to in zip(pairs["label"], pairs["suggested"], strict=True)
     ]
@@ -63,5 +76,6 @@ def label_noise(noise: LabelNoise, *, limit: int = 15, ax: Axes | None = None) -
     ax.set_xlim(0, 1.15 * max(pairs["n"].max(), 1) if len(pairs) else 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_x(ax, "rows that confidently belong elsewhere")
-    title(ax, f"estimated share of wrong labels: {noise.noise_rate:.1%}")
+    if noise_rate is not None:
+        title(ax, f"estimated share of wrong labels: {noise_rate:.1%}")
     return ax
