@@ -59,6 +59,7 @@ def test_the_stored_scores_come_back(fast: FeatureStore, few_photos: Path) -> No
     np.testing.assert_allclose(found.scores, stored.scores, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow  # torch's exporter takes 8 s; test_run_exports has it, too
 def test_the_exported_graph_says_how_images_are_decoded(fast: FeatureStore, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

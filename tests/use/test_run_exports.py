@@ -145,7 +145,7 @@ def test_safetensors_hold_what_one_needs(
     assert said["features"][1]["spec"]["backbone"]["weights_digest"] == weights
 
 
-@pytest.mark.parametrize("name", ["standardised", "labels"])
+@pytest.mark.parametrize("name", ["standardised", pytest.param("labels", marks=pytest.mark.slow)])
 def test_onnx_from_photos_to_probabilities(
     store: FeatureStore, runs: dict[str, ProbeRun], few_photos: Path, name: str, tmp_path: Path
 ) -> None:
