@@ -25,10 +25,10 @@ import numpy as np
 
 from extract import backbone
 from extract_contestants import clean, link_images
-from featstore.bench import BenchSettings
 from featstore.cores import available_cores
 from featstore.crewed_extraction import extract_with_crew
 from featstore.datasets import ImageFolder
+from featstore.encoding_line import ExtractionSettings
 from featstore.feature_extraction import extract_here
 from featstore.store import FeatureStore
 from noting_encoder import load_noting
@@ -60,7 +60,7 @@ def run(engine: str, folder: Path, scratch: Path, load_in: Any, threads: int) ->
     dataset = ImageFolder.scan(folder, unlabelled=True)
     log = scratch / "log"
     log.unlink(missing_ok=True)
-    settings = BenchSettings(batch_size=32, workers=threads)
+    settings = ExtractionSettings(batch_size=32, workers=threads)
     with clean(scratch / "run") as place:
         store = FeatureStore.create(place / "s.zarr", dataset.samples, source=dataset.source)
         before, began = tree_cpu(), time.perf_counter()

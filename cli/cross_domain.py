@@ -17,6 +17,7 @@ from featstore.cli.output import (
     write_figure,
 )
 from featstore.errors import InvalidInputError
+from featstore.new_file import new_file
 from featstore.registry import PROBES
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def _write(path: Path, table: CrossDomain) -> None:
         table.cells.to_csv(path, index=False)
     else:
         text = table.to_markdown() if path.suffix == ".md" else table.to_latex()
-        path.write_text(f"{text}\n", encoding="utf-8")
+        with new_file(path) as temporary:
+            temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _document(table: CrossDomain, ranked: CriticalDifference | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 import pandas as pd
 
 from featstore.errors import InvalidInputError
+from featstore.new_file import new_file
 
 if TYPE_CHECKING:
     from featstore.few_shot_result import FewShot
@@ -47,7 +48,10 @@ def write_results(path: Path, results: Sequence[FewShot] | Sequence[Quantity]) -
         joined(results, "values").to_csv(path, index=False)
     else:
         documents = [result.to_json() for result in results]
-        path.write_text(json.dumps(documents, ensure_ascii=False, indent=2))
+        with new_file(path) as temporary:
+            temporary.write_text(
+                json.dumps(documents, ensure_ascii=False, indent=2), encoding="utf-8"
+            )
 
 
 def interval_texts(low: pd.Series, high: pd.Series) -> list[str]:

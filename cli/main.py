@@ -17,47 +17,56 @@ from featstore.cli.completion import with_completion
 from featstore.errors import FeatstoreError
 from featstore.installation.layout import broken_links, links_advice
 
-#: Command -> module that holds it.  Modules are imported when their command is called.
-COMMANDS = {
-    "extract": "extract",
-    "subset": "subset",
-    "pool": "pool",
-    "corrupt": "corrupt",
-    "probe": "probe",
-    "few-shot": "few_shot",
-    "quantity": "quantity",
-    "compare": "compare",
-    "cross-domain": "cross_domain",
-    "fusion": "fusion",
-    "similarity": "similarity",
-    "duplicates": "duplicates",
-    "label-noise": "label_noise",
-    "calibration": "calibration",
-    "shift": "shift",
-    "corruptions": "corruptions",
-    "study": "study",
-    "granularity": "granularity",
-    "taxonomy": "taxonomy",
-    "per-class": "per_class",
-    "table": "table",
-    "plot": "plot",
-    "report": "report",
-    "predict": "predict",
-    "search": "search",
-    "import": "import_",
-    "export": "export",
-    "info": "info",
-    "ls": "ls",
-    "verify": "verify",
-    "diff": "diff",
-    "merge": "merge",
-    "compact": "compact",
-    "rm": "rm",
-    "presets": "presets",
-    "backbones": "backbones",
-    "doctor": "doctor",
-    "bench": "bench",
+#: Heading -> command -> module that holds it.  Modules are imported when their command is called.
+SECTIONS = {
+    "From images to features": {
+        "extract": "extract",
+        "backbones": "backbones",
+        "import": "import_",
+        "export": "export",
+        "pool": "pool",
+        "corrupt": "corrupt",
+    },
+    "From features to numbers": {
+        "probe": "probe",
+        "presets": "presets",
+        "few-shot": "few_shot",
+        "quantity": "quantity",
+        "subset": "subset",
+        "fusion": "fusion",
+        "similarity": "similarity",
+        "corruptions": "corruptions",
+        "cross-domain": "cross_domain",
+        "study": "study",
+    },
+    "What the numbers say": {
+        "compare": "compare",
+        "per-class": "per_class",
+        "granularity": "granularity",
+        "taxonomy": "taxonomy",
+        "duplicates": "duplicates",
+        "label-noise": "label_noise",
+        "calibration": "calibration",
+        "shift": "shift",
+        "table": "table",
+        "plot": "plot",
+        "report": "report",
+    },
+    "New images": {"predict": "predict", "search": "search"},
+    "Stores": {
+        "info": "info",
+        "ls": "ls",
+        "verify": "verify",
+        "diff": "diff",
+        "merge": "merge",
+        "compact": "compact",
+        "rm": "rm",
+    },
+    "This machine": {"doctor": "doctor", "bench": "bench"},
 }
+COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
+#: Of one line about a command; longer sentences are folded.
+_LINE = 200
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
 
@@ -68,6 +77,19 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what they are for, each with its whole sentence."""
+        width = max(map(len, COMMANDS))
+        for heading, names in SECTIONS.items():
+            commands = {name: self.get_command(ctx, name) for name in names}
+            lines = [
+                (name.ljust(width), command.get_short_help_str(_LINE))
+                for name, command in commands.items()
+                if command is not None
+            ]
+            with formatter.section(heading):
+                formatter.write_dl(lines)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""

@@ -107,7 +107,7 @@ def command(
     )
     frame = result.frame(top)
     if out is not None:
-        from featstore.exports.new_file import new_file
+        from featstore.new_file import new_file
 
         with new_file(out) as temporary:
             frame.to_csv(temporary, index=False, float_format="%.6g")

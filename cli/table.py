@@ -11,6 +11,7 @@ from featstore.cli.arguments import chosen_taxonomy, named_words
 from featstore.cli.curves import file_option
 from featstore.cli.output import echo_paper_table
 from featstore.errors import InvalidInputError
+from featstore.new_file import new_file
 
 if TYPE_CHECKING:
     from featstore.typeset import Table
@@ -95,7 +96,8 @@ def command(
         return
     if environment and out.suffix == ".tex":
         text = table.to_latex(intervals=intervals or "pm", environment=True)
-        out.write_text(f"{text}\n", encoding="utf-8")
+        with new_file(out) as temporary:
+            temporary.write_text(f"{text}\n", encoding="utf-8")
     else:
         table.save(out, intervals=intervals)
     click.echo(f"{out}: {len(table)} rows")

@@ -18,8 +18,8 @@ from featstore.look_ahead import DEPTH, ahead
 #: Size of a batch where nobody asks for another one.
 BATCH_BYTES = 16 << 20
 #: From this share of a shuffled pass on, the rest is read in the order of the files: scattered
-#: rows cost a disk several times as much as consecutive ones (`benchmarks/README.md`).
-_SCATTERED_SHARE = 1 / 12
+#: rows cost a disk several times as much (`benchmarks/README.md`), and few passes are broken off.
+_SCATTERED_SHARE = 1 / 50
 #: Rows asked for before a look whether anybody still wants them, in bytes.
 _ASKED_BYTES = 8 << 20
 #: Rows whose presence is looked at before many are asked for.
@@ -141,7 +141,7 @@ def _windows(
     """Cut batches into windows that are asked for at a time: 1, 2, 4, ..., and then the rest.
 
     The more rows are asked for together, the closer they lie on the disk, until reading everything
-    is quicker than reading rows.  Who stops early has caused at most twice the reading he needed.
+    is quicker than reading rows.  The first batches do not wait for that.
     """
     start, size = 0, 1
     while start < len(positions):

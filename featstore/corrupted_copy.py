@@ -26,8 +26,8 @@ from featstore.datasets import open_dataset
 from featstore.durable import PARTIAL, lock, make_folder, walk
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.exports.manifest import Entry, write_entries
-from featstore.exports.new_file import new_file
 from featstore.images import decode
+from featstore.new_file import new_file
 from featstore.progress import progress_bar
 from featstore.samples import Target
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from featstore.bench import BenchSettings
 from featstore.cores import available_cores
 from featstore.crew import Crew
 from featstore.dataset import Dataset
 from featstore.encoder import Encoder
+from featstore.encoding_line import ExtractionSettings
 from featstore.extraction_desk import DeskDetails, ExtractionDesk
 from featstore.extraction_job import ExtractionJob, Step, StepOutcome, pickled
 from featstore.feature_extraction import Extraction
@@ -40,7 +40,7 @@ def extract_with_crew(
     dataset: Dataset,
     load: Loader,
     store: FeatureStore,
-    settings: BenchSettings,
+    settings: ExtractionSettings,
     *,
     engine: Engine,
     processes: int | None = None,
@@ -61,7 +61,7 @@ def extract_with_crew(
     load
         Loads the encoders in a worker; it can be pickled.
     store, settings
-        See `featstore.bench.Bench`.
+        See `featstore.encoding_line.EncodingLine`.
     engine
         ``"processes"`` or ``"ray"``.
     processes
@@ -165,7 +165,12 @@ def _hire(
 
 
 def _job(
-    dataset: bytes, load: Loader, location: str, settings: BenchSettings, device: str, cpus: int
+    dataset: bytes,
+    load: Loader,
+    location: str,
+    settings: ExtractionSettings,
+    device: str,
+    cpus: int,
 ) -> ExtractionJob:
     return ExtractionJob(
         dataset=dataset,

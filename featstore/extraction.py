@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from featstore.backend_choice import choose_backends, put_on
 from featstore.backend_trial import trials_frame
-from featstore.bench import BenchSettings
 from featstore.commits import encode_json
 from featstore.corruptions import Corruption
 from featstore.crewed_extraction import extract_with_crew
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
 from featstore.encoder import Encoder, backend_of
+from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError, SpecMismatchError
 from featstore.feature_extraction import Extraction, extract_features, extract_here
 from featstore.feature_request import FeatureRequest, feature_requests, load_encoders
@@ -150,7 +150,7 @@ def extract(
     origins = _checked_origins(pretrained_on or {}, requests, store)
     unchanged = tuple(name for name, request in requests.items() if is_done(store, name, request))
     needed = [name for name in requests if name not in unchanged]
-    settings = BenchSettings(
+    settings = ExtractionSettings(
         corruptions={name: requests[name].corruption for name in needed},
         pretrained_on=origins,
         dtype=dtype,

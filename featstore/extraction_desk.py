@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from featstore.bench import Bench
+from featstore.encoding_line import EncodingLine
 from featstore.extraction_job import ExtractionJob, Step, StepOutcome, portable
 from featstore.sharing import SharedWork
 from featstore.store import FeatureStore
@@ -46,7 +46,7 @@ class ExtractionDesk:
 
     def __init__(self, job: ExtractionJob) -> None:
         self._job = job
-        self._bench: Bench | None = None
+        self._line: EncodingLine | None = None
 
     @classmethod
     def begin(cls, job: ExtractionJob) -> Callable[[Step | None], StepOutcome]:
@@ -62,32 +62,32 @@ class ExtractionDesk:
             None: get ready, or have everything committed that is computed.
         """
         try:
-            if self._bench is None:
-                self._bench = self._open()
+            if self._line is None:
+                self._line = self._open()
                 if step is None:
-                    details = DeskDetails(self._bench.writers, self._bench.engines)
+                    details = DeskDetails(self._line.writers, self._line.engines)
                     return StepOutcome(details=details)
             if step is not None:
-                return self._advance(self._bench, step)
-            for writer in self._bench.writers.values():
+                return self._advance(self._line, step)
+            for writer in self._line.writers.values():
                 writer.flush()
             return StepOutcome()
         except Exception as error:  # noqa: BLE001 - raised where the work was given out
             return StepOutcome(error=portable(error))
 
-    def _open(self) -> Bench:
+    def _open(self) -> EncodingLine:
         dataset = pickle.loads(self._job.dataset)
         store = FeatureStore.open(self._job.location)
-        bench = Bench(dataset, self._job.load(), store, self._job.settings)
+        line = EncodingLine(dataset, self._job.load(), store, self._job.settings)
         # Of a large data set, twice is too much.
         self._job = dataclasses.replace(self._job, dataset=b"")
-        tasks = list(bench.tasks.values())
+        tasks = list(line.tasks.values())
         work = SharedWork(tasks, len(dataset.samples), self._job.settings.batch_size)
         self._coming = _Coming(work.batches_of)
-        self._computed = bench.compute(self._coming)
-        return bench
+        self._computed = line.compute(self._coming)
+        return line
 
-    def _advance(self, bench: Bench, step: Step) -> StepOutcome:
+    def _advance(self, line: EncodingLine, step: Step) -> StepOutcome:
         self._coming.add(step.rows)
         if step.then is not None:
             self._coming.add(step.then)
@@ -95,7 +95,7 @@ class ExtractionDesk:
         while self._coming.batches_left(step.rows):
             rows = next(self._computed, None)
             if rows is None:  # nothing was known to follow
-                self._computed = bench.compute(self._coming)
+                self._computed = line.compute(self._coming)
                 continue
             self._coming.computed(rows)
             images += len(rows)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featstore.bench import BenchSettings
 from featstore.dataset import Dataset
 from featstore.encoder import Encoder
+from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError
 
 
@@ -32,7 +32,7 @@ class ExtractionJob:
     dataset: bytes
     load: Callable[[], Mapping[str, Encoder]]
     location: str
-    settings: BenchSettings
+    settings: ExtractionSettings
 
 
 @dataclass(frozen=True)

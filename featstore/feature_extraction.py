@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from featstore.bench import Bench, BenchSettings
 from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
 from featstore.encoder import Encoder
+from featstore.encoding_line import EncodingLine, ExtractionSettings
 from featstore.feed import DECODE_TIMEOUT_S
 from featstore.history import record
 from featstore.progress import progress_bar
@@ -82,7 +82,7 @@ def extract_features(
     Rows are decoded in the store's order, and only where some feature still lacks them.  Processes
     that do the same at once divide the work; see `featstore.sharing.SharedWork`.
     """
-    settings = BenchSettings(
+    settings = ExtractionSettings(
         corruptions=corruptions or {},
         pretrained_on=pretrained_on or {},
         dtype=dtype,
@@ -98,15 +98,15 @@ def extract_here(
     dataset: Dataset,
     encoders: Mapping[str, Encoder],
     store: FeatureStore,
-    settings: BenchSettings,
+    settings: ExtractionSettings,
     *,
     rank: Rank | None = None,
     progress: bool | None = None,
 ) -> Extraction:
     """Fill the features of ready-made encoders; see `extract_features`."""
     started, images = time.perf_counter(), 0
-    with Bench(dataset, encoders, store, settings) as bench:
-        tasks = list(bench.tasks.values())
+    with EncodingLine(dataset, encoders, store, settings) as line:
+        tasks = list(line.tasks.values())
         work = SharedWork(tasks, len(dataset.samples), settings.batch_size, rank=rank)
         with (
             closing(work),
@@ -114,29 +114,29 @@ def extract_here(
         ):
             while work.left:
                 before, images_before = work.left, images
-                for rows in bench.compute(work.batches()):
+                for rows in line.compute(work.batches()):
                     images += len(rows)
                     advance(len(rows))
                 advance(max(before - work.left - (images - images_before), 0))  # done by others
                 if work.left and images == images_before:
                     work.wait()
-            missing = {n: task.finish(alone=rank is None) for n, task in bench.tasks.items()}
+            missing = {n: task.finish(alone=rank is None) for n, task in line.tasks.items()}
     unfinished = {name: shards for name, shards in missing.items() if shards}
     seconds = time.perf_counter() - started
     if tasks:
         record(
             store.folder,
             "extract",
-            features=bench.engines,
+            features=line.engines,
             images=images,
             seconds=round(seconds, 3),
         )
     return Extraction(
         store=store,
-        computed=tuple(name for name in bench.tasks if name not in unfinished),
-        unchanged=tuple(name for name in bench.writers if name not in bench.tasks),
+        computed=tuple(name for name in line.tasks if name not in unfinished),
+        unchanged=tuple(name for name in line.writers if name not in line.tasks),
         images=images,
         seconds=seconds,
-        excluded=bench.excluded,
+        excluded=line.excluded,
         unfinished=unfinished,
     )

@@ -118,6 +118,7 @@ def nearest(
                 f"{missing!r} has no readable image in {' + '.join(names)}, and so no neighbours"
             )
     else:
+        _check_k(k, len(samples))
         encoders = feature_encoders(store, names, backbones=backbones, device=device)
         batches = list(
             embed(
@@ -136,10 +137,7 @@ def nearest(
         itself = np.full(len(queries), -1)
     # A sample finds itself, and is then left out.
     more = int(np.isin(itself, samples.rows).any())
-    if not 1 <= k <= len(samples) - more:
-        raise InvalidInputError(
-            f"k must lie between 1 and the {len(samples) - more} samples to find, got {k}"
-        )
+    _check_k(k, len(samples) - more)
     rows, similarities = _neighbours(samples, X, k + more, engine)
     return Nearest(
         features=tuple(names),
@@ -147,6 +145,11 @@ def nearest(
         n_searched=len(samples),
         failed=failed,
     )
+
+
+def _check_k(k: int, most: int) -> None:
+    if not 1 <= k <= most:
+        raise InvalidInputError(f"k must lie between 1 and the {most} samples to find, got {k}")
 
 
 def asked_features(store: FeatureStore, features: str | Sequence[str] | None) -> list[str]:

@@ -398,7 +398,15 @@ class FeatureStore(Displayed):
         return self._members("runs")
 
     def run(self, name: str) -> ProbeRun:
-        """Load a stored run."""
+        """Load a stored run.
+
+        Generated names end in a digest: what comes before it will do where one run has it.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such run, or several begin like this.
+        """
         from featstore.run import ProbeRun
 
         return self._load_run(name, ProbeRun.load)
@@ -414,7 +422,7 @@ class FeatureStore(Displayed):
 
     def _load_run(self, name: str, load: Callable[[Any], Loaded]) -> Loaded:
         try:
-            return load(self._member("runs", name, "run").zarr())
+            return load(self._run_folder(name).zarr())
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, FeatstoreError):
                 raise
@@ -422,6 +430,20 @@ class FeatureStore(Displayed):
                 f"run {name!r} is damaged or of another version of featstore; remove it with "
                 f"`featstore rm {self.location} {name}` and probe again"
             ) from error
+
+    def _run_folder(self, name: str) -> Folder:
+        try:
+            return self._member("runs", name, "run")
+        except FeatureNotFoundError:
+            longer = [run for run in self._members("runs") if run.startswith(f"{name}-")]
+            if not longer:
+                raise
+        if len(longer) > 1:
+            raise FeatureNotFoundError(
+                f"{self.location} has {len(longer)} runs {name!r}: {', '.join(longer)}; "
+                "name one of them"
+            )
+        return self._member("runs", longer[0], "run")
 
     def delete_run(self, name: str) -> None:
         """Remove a run."""

@@ -19,6 +19,7 @@ from featstore.displayed import Displayed
 from featstore.errors import FeatureNotFoundError, InvalidInputError
 from featstore.kinship import descent, occurring
 from featstore.layers import check_layers, layers
+from featstore.new_file import new_file
 
 _NAMED_IN_ERRORS = 5
 
@@ -119,7 +120,8 @@ class Taxonomy(Displayed):
 
     def to_file(self, path: str | Path) -> None:
         """Write JSON that `from_file` reads; several parents and their order are kept."""
-        Path(path).write_text(json.dumps(self.to_json(), ensure_ascii=False), encoding="utf-8")
+        with new_file(Path(path)) as temporary:
+            temporary.write_text(json.dumps(self.to_json(), ensure_ascii=False), encoding="utf-8")
 
     @property
     def is_tree(self) -> bool:

@@ -17,11 +17,11 @@ from kill_writers import tree_digest
 from tiny_images import TinyImages, projections
 
 import featstore as fs
-from featstore.bench import BenchSettings
 from featstore.cli.main import group
 from featstore.crew import LIVES, Crew
 from featstore.crewed_extraction import extract_with_crew
 from featstore.datasets import ImageFolder
+from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError, UnreadableImageError, WorkerDiedError
 from featstore.extraction_job import Step, StepOutcome, pickled
 from featstore.feature_extraction import Extraction, extract_features
@@ -41,7 +41,7 @@ def new_store(folder: Path) -> FeatureStore:
 
 
 def by_processes(images: object, store: FeatureStore, processes: int) -> Extraction:
-    settings = BenchSettings(batch_size=64)
+    settings = ExtractionSettings(batch_size=64)
     return extract_with_crew(
         images,  # type: ignore[arg-type]
         projections,

@@ -348,3 +348,18 @@ def test_a_stored_head_gives_the_stored_scores(store: FeatureStore, scaling: Any
     logits -= logits.max(axis=1, keepdims=True)
     proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(run.predictions.scores, proba, atol=1e-5)
+
+
+def test_a_generated_name_is_found_without_its_digest(store: FeatureStore) -> None:
+    run = fs.probe(store, "pca", value=0.5, n_boot=0)
+    begin = run.name.rpartition("-")[0]
+    assert begin
+    assert store.run(begin).name == run.name
+    np.testing.assert_array_equal(store.outcomes(begin).truth, run.predictions.truth)
+    fs.probe(store, "pca", value=0.25, n_boot=0)
+    with pytest.raises(FeatureNotFoundError, match=rf"2 runs '{begin}': .*{run.name}.*name one"):
+        store.run(begin)
+    with pytest.raises(FeatureNotFoundError, match="has no run"):
+        store.run(begin[:-1])
+    with pytest.raises(FeatureNotFoundError, match="has no run"):
+        store.delete_run(begin)  # what is removed has to be named

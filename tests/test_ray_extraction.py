@@ -17,9 +17,9 @@ from kill_writers import tree_digest
 from tiny_images import TinyImages, projections
 
 import featstore as fs
-from featstore.bench import BenchSettings
 from featstore.cli.main import group
 from featstore.crewed_extraction import extract_with_crew
+from featstore.encoding_line import ExtractionSettings
 from featstore.feature_extraction import extract_features
 from featstore.history import history
 from featstore.store import FeatureStore
@@ -66,7 +66,7 @@ def test_a_node_that_dies_costs_a_shard_and_no_bit(cluster: Any, tmp_path: Path)
     killer = threading.Thread(target=kill)
     killer.start()
     result = extract_with_crew(
-        slow, projections, store, BenchSettings(batch_size=BATCH), engine="ray"
+        slow, projections, store, ExtractionSettings(batch_size=BATCH), engine="ray"
     )
     killer.join()
     assert result.computed == ("x", "wide")

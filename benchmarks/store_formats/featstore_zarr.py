@@ -7,7 +7,7 @@ opening the store includes reading it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,12 @@ class FeatstoreReader:
     def batches(self, index: Sequence[NDArray[np.intp]]) -> Iterator[NDArray[Any]]:
         size = len(index[0])
         out = np.empty((size, self._view.shape[1]), self._view.dtype)
-        return islice(self._view.batches(size, shuffle=SHUFFLE, out=out), len(index))
+        if sum(map(len, index)) == len(self._view):
+            yield from self._view.batches(size, shuffle=SHUFFLE, out=out)
+            return
+        for rows, following in zip_longest(index, index[1:], fillvalue=index[0][:0]):
+            self._view.prefetch(following)
+            yield self._view.take(rows, out=out[: len(rows)])
 
     def close(self) -> None:
         del self._view

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 from featstore.exports.sheet import Sheet
+from featstore.new_file import checked_target
 from featstore.store import FeatureStore
-from featstore.suggest import did_you_mean
 
 #: Suffix -> module and function in `featstore.exports`.
 EXPORTS = {
@@ -88,16 +88,7 @@ def export(
     StorageError
         If the disk refuses; there is then no file, or the old one.
     """
-    path = Path(out)
-    if path.suffix.lower() not in EXPORTS:
-        raise InvalidInputError(
-            f"cannot export to {path.name}: the suffix says the format. "
-            f"{did_you_mean(path.suffix, EXPORTS)}"
-        )
-    if path.exists() and not overwrite:
-        raise InvalidInputError(f"{path} exists; replace it with --overwrite, or name another")
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"there is no folder {path.parent}; make it first")
+    path = checked_target(out, EXPORTS, what="features", overwrite=overwrite)
     sheet = Sheet.of(store, store.view(features, split=split, rows=rows))
     if not sheet.shape[0]:
         raise InvalidInputError(f"{store.location} has no such rows with values: nothing to export")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
 from featstore.exports.sheet import Sheet
+from featstore.new_file import new_file
 from featstore.optional import import_optional
 from featstore.samples import Target
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from featstore.durable import PARTIAL
 from featstore.errors import InvalidInputError
-from featstore.exports.new_file import new_file
 from featstore.exports.web_dataset import write_shards
+from featstore.new_file import new_file
 from featstore.store import FeatureStore
 from featstore.subset import Subset
 

@@ -12,8 +12,8 @@ from numpy.lib import format as npy_format
 
 from featstore.errors import InvalidInputError
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
 from featstore.exports.sheet import Sheet
+from featstore.new_file import new_file
 
 
 def write_npy(sheet: Sheet, path: Path) -> list[Path]:

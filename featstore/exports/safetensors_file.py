@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
 from featstore.exports.sheet import Sheet
+from featstore.new_file import new_file
 from featstore.samples import UNLABELLED
 from featstore.strings import pack
 

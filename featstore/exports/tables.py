@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
 from featstore.exports.sheet import Sheet
+from featstore.new_file import new_file
 from featstore.samples import UNLABELLED, Target
 
 _FIXED = ("id", "split", "embedding")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featstore.errors import InvalidInputError
-from featstore.exports.new_file import new_file
+from featstore.new_file import new_file
 
 if TYPE_CHECKING:
     from featstore.exports.manifest import Entry

@@ -9,10 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from featstore.errors import InvalidInputError
+from featstore.new_file import new_file
 from featstore.plots.style import TEXT_AS_TEXT
 from featstore.plots.svg import to_svg
 
 SUFFIXES = (".svg", ".pdf", ".png")
+#: What would tell when and with which version a file was written.
+_UNNAMED = {
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".png": {"Software": None},
+}
 
 
 def save(drawn: Axes | Figure, path: str | Path, *, dpi: int = 300) -> Path:
@@ -39,6 +45,8 @@ def save(drawn: Axes | Figure, path: str | Path, *, dpi: int = 300) -> Path:
     ------
     InvalidInputError
         If it has another suffix.
+    StorageError
+        If the disk refuses; there is then no file, or the old one.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -46,13 +54,15 @@ def save(drawn: Axes | Figure, path: str | Path, *, dpi: int = 300) -> Path:
     figure = drawn.get_figure(root=True) if isinstance(drawn, Axes) else drawn
     if not isinstance(figure, Figure):
         raise InvalidInputError("these axes belong to no figure any more, so nothing can be saved")
-    if path.suffix == ".svg":
-        path.write_text(f"{to_svg(figure)}\n", encoding="utf-8")
-        return path
-    unnamed = {
-        ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-        ".png": {"Software": None},
-    }[path.suffix]
-    with matplotlib.rc_context(TEXT_AS_TEXT):
-        figure.savefig(path, dpi=dpi, metadata=unnamed, facecolor=figure.get_facecolor())
+    with new_file(path) as temporary:
+        if path.suffix == ".svg":
+            temporary.write_text(f"{to_svg(figure)}\n", encoding="utf-8")
+        else:
+            with matplotlib.rc_context(TEXT_AS_TEXT):
+                figure.savefig(
+                    temporary,
+                    dpi=dpi,
+                    metadata=_UNNAMED[path.suffix],
+                    facecolor=figure.get_facecolor(),
+                )
     return path

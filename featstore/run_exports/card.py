@@ -1,15 +1,17 @@
 """Model card: what is known about a run, in the layout of Hugging Face's model cards.
 
 Everything comes from what the store keeps: the run, its features' specs, the samples, the history.
-What a store cannot know (licences, purpose, consent) is said to be missing, not made up.
+What a store cannot know (licences, purpose, consent) is said to be missing, not made up.  A card is
+made to be published: of paths on this machine it has the last part only.
 """
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from featstore.exports.new_file import new_file
 from featstore.html_report.provenance import Provenance, provenance
+from featstore.new_file import new_file
 from featstore.run import ProbeRun
 from featstore.run_exports.card_header import header
 from featstore.run_exports.card_limits import limits
@@ -21,7 +23,9 @@ from featstore.run_exports.card_tables import (
     splits_table,
 )
 from featstore.run_exports.model import RunModel
+from featstore.run_exports.published import published, published_command
 from featstore.store import FeatureStore
+from featstore.typeset.markdown import escaped
 
 _UNKNOWN = "Not recorded in the store: say it here."
 #: Classes that are named; a card is to be read.
@@ -70,7 +74,8 @@ def model_card(store: FeatureStore | str | Path, run: ProbeRun | str) -> str:
         "## How to get started",
         _block(
             [
-                f"featstore predict {store.location} IMAGES --run {run.name} --out predictions.csv",
+                f"featstore predict {shlex.quote(published(store.location))} IMAGES "
+                f"--run {run.name} --out predictions.csv"
             ],
             "sh",
         ),
@@ -85,7 +90,7 @@ def model_card(store: FeatureStore | str | Path, run: ProbeRun | str) -> str:
         "### Weakest classes",
         classes_table(run),
         "## To make it again",
-        _block(known.commands, "sh"),
+        _block(list(map(published_command, known.commands)), "sh"),
         "## Where it was made",
         _machines(known),
     ]
@@ -129,10 +134,10 @@ def _weights(run: ProbeRun) -> str:
 def _data(store: FeatureStore, run: ProbeRun) -> str:
     source, classes = store.attributes["source"], run.predictions.classes
     place = source.get("table") or source.get("place") or source.get("root") or source.get("kind")
-    named = ", ".join(classes[:_CLASSES]) + (", …" if len(classes) > _CLASSES else "")
+    named = ", ".join(map(escaped, classes[:_CLASSES])) + (", …" if len(classes) > _CLASSES else "")
     drawn = f" Test split: {source['split']}." if "split" in source else ""
     return (
-        f"Images: `{place or 'not recorded'}`, {store.n_samples} rows with digest "
+        f"Images: `{published(str(place or 'not recorded'))}`, {store.n_samples} rows with digest "
         f"`{store.samples.digest}`.{drawn} Classes of `{run.config.target}`: {named}."
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from featstore.run import ProbeRun
 from featstore.store import FeatureStore
+from featstore.typeset.markdown import escaped
 
 #: Test rows of a class below which its accuracy is hardly known.
 _FEW = 10
@@ -70,4 +71,4 @@ def limits(store: FeatureStore, run: ProbeRun) -> str:
 
 
 def _named(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return ", ".join(map(escaped, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")

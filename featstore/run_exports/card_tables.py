@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,12 @@ import pandas as pd
 
 from featstore.html_report.provenance import Feature, Provenance
 from featstore.run import ProbeRun
+from featstore.run_exports.published import published
 from featstore.store import FeatureStore
+from featstore.typeset.markdown import escaped
 
 _WEAKEST = 10
+_PIPE = re.compile(r"(?<!\\)\|")
 
 
 def features_table(known: Provenance) -> str:
@@ -32,9 +36,9 @@ def _of_feature(feature: Feature) -> dict[str, str]:
     spec = feature.info.spec
     backbone = spec.backbone
     return {
-        "source": f"`{backbone.source}`",
+        "source": f"`{published(backbone.source)}`",
         "architecture": backbone.architecture,
-        "weights": backbone.weights,
+        "weights": published(backbone.weights),
         "digest of the weights": f"`{backbone.weights_digest}`",
         "pretrained on": ", ".join(backbone.pretrained_on) or "not recorded",
         "layer, pooling": f"{backbone.layer}, {backbone.pooling}",
@@ -85,12 +89,16 @@ def classes_table(run: ProbeRun) -> str:
     reported = frame[frame["n"] > 0].nsmallest(_WEAKEST, measure, keep="first")
     lines = [
         {
-            "class": line["class"],
+            "class": escaped(line["class"]),
             f"{measure.replace('_', ' ')}, percent": f"{100 * line[measure]:.1f}",
             "95 % interval": f"{100 * line['low']:.1f} – {100 * line['high']:.1f}",
             "test rows": f"{line['n']}",
         }
-        | ({} if run.predictions.multilabel else {"taken for": line["most_confused_with"] or "–"})
+        | (
+            {}
+            if run.predictions.multilabel
+            else {"taken for": escaped(line["most_confused_with"] or "–")}
+        )
         for line in reported.to_dict("records")
     ]
     return _table(pd.DataFrame(lines))
@@ -102,8 +110,8 @@ def pairs_table(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    # Cells may hold Markdown of their own; only what ends a cell is escaped.
+    # Cells may hold Markdown of their own; only what would end a cell is escaped.
     rows = [list(map(str, frame.columns)), *frame.astype(str).to_numpy().tolist()]
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    lines = ["| " + " | ".join(_PIPE.sub(r"\\|", cell) for cell in row) + " |" for row in rows]
     lines.insert(1, "|---|" + "--:|" * (frame.shape[1] - 1))
     return "\n".join(lines)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from featstore.errors import InvalidInputError
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
 from featstore.feature_encoder import FeatureEncoder
 from featstore.html_report.provenance import describe
 from featstore.image_prediction import run_encoders
 from featstore.micro_batch import MicroBatch
+from featstore.new_file import new_file
 from featstore.optional import import_optional
 from featstore.preparation import Preparation
 from featstore.registry import backbones as backbone_loader

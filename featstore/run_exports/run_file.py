@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from featstore.errors import InvalidInputError
+from featstore.new_file import checked_target
 from featstore.run import ProbeRun
 from featstore.run_exports.model import RunModel
 from featstore.store import FeatureStore
-from featstore.suggest import did_you_mean
 
 #: Suffix -> module and function in `featstore.run_exports`.
 RUN_EXPORTS = {
@@ -82,16 +81,7 @@ def export_run(
     StorageError
         If the disk refuses; there is then no file, or the old one.
     """
-    path = Path(out)
-    if path.suffix.lower() not in RUN_EXPORTS:
-        raise InvalidInputError(
-            f"cannot export a run to {path.name}: the suffix says the format. "
-            f"{did_you_mean(path.suffix, RUN_EXPORTS)}"
-        )
-    if path.exists() and not overwrite:
-        raise InvalidInputError(f"{path} exists; replace it with --overwrite, or name another")
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"there is no folder {path.parent}; make it first")
+    path = checked_target(out, RUN_EXPORTS, what="a run", overwrite=overwrite)
     if not isinstance(store, FeatureStore):
         store = FeatureStore.open(store)
     if not isinstance(run, ProbeRun):

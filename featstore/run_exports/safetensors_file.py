@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featstore.exchange import KEY
-from featstore.exports.new_file import new_file
+from featstore.new_file import new_file
 from featstore.run_exports.model import RunModel
 
 

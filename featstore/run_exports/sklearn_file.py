@@ -14,8 +14,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer, Normalizer, StandardScaler
 
-from featstore.exports.new_file import new_file
 from featstore.head import Head
+from featstore.new_file import new_file
 from featstore.optional import import_optional
 from featstore.run_exports.model import RunModel
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from featstore.errors import InvalidInputError
+from featstore.new_file import new_file
 from featstore.typeset.column import Column, Intervals
 from featstore.typeset.latex import floating, tabular
 from featstore.typeset.markdown import escaped, markdown
@@ -176,6 +177,8 @@ class Table:
         ------
         InvalidInputError
             If it has another suffix.
+        StorageError
+            If the disk refuses; there is then no file, or the old one.
         """
         path = Path(path)
         if path.suffix == ".csv":
@@ -186,5 +189,6 @@ class Table:
             text = f"{self.to_latex(intervals=intervals or 'pm')}\n"
         else:
             raise InvalidInputError(f"{path} must end in {', '.join(SUFFIXES)}")
-        path.write_text(text, encoding="utf-8")
+        with new_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         return path

@@ -17,7 +17,7 @@ from digits_store import digits, make_digits_store
 from PIL import Image
 from small_store import fill, make_spec
 
-from featstore.cli.main import COMMANDS, INTERRUPTED, group
+from featstore.cli.main import COMMANDS, INTERRUPTED, SECTIONS, group
 from featstore.html_report.command import extract_command
 from featstore.store import FeatureStore
 
@@ -71,7 +71,10 @@ def test_every_command_has_help_and_a_place_in_the_docs(command: str) -> None:
 
 
 def test_help_and_version() -> None:
-    assert all(command in run("--help").output for command in COMMANDS)
+    shown = run("--help").output
+    assert all(f"\n  {command} " in shown for command in COMMANDS)
+    assert all(f"{heading}:" in shown for heading in SECTIONS)
+    assert "..." not in shown.replace("[ARGS]...", "")
     assert run("--version").output.startswith("featstore 0.")
 
 

@@ -14,8 +14,9 @@ import pytest
 import safetensors.numpy
 from small_store import fill, make_samples
 
+from featstore import new_file
 from featstore.errors import InvalidInputError, StorageError
-from featstore.exports import EXPORTS, export, new_file, sheet
+from featstore.exports import EXPORTS, export, sheet
 from featstore.importation import import_features
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore

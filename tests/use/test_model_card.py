@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
 import featstore as fs
 from featstore.cli.main import group
 from featstore.run import ProbeRun
+from featstore.run_exports.published import published
 from featstore.store import FeatureStore
 
 
@@ -49,7 +52,7 @@ def test_the_body_has_what_was_recorded(store: FeatureStore, shown: ProbeRun) ->
         spec.backbone.weights_digest,
         spec.digest,
         store.samples.digest,
-        spec.backbone.source,
+        published(spec.backbone.source),
     ):
         assert f"`{fact}`" in card
     lines = card.splitlines()
@@ -85,3 +88,23 @@ def test_what_speaks_against_a_run_is_said(store: FeatureStore) -> None:
     assert "keeps no weights" in fs.model_card(
         store, fs.probe(store, "small", probe="knn", value=3, n_boot=20, save=False)
     )
+
+
+def test_no_folder_of_this_machine_is_told(store: FeatureStore, shown: ProbeRun) -> None:
+    card = fs.model_card(store, shown)
+    assert str(store.path.parent) not in card
+    assert not re.search(r"(^|[\s=:`'])/\w", card)
+    assert f"featstore predict {store.path.name} " in card
+
+
+def test_names_of_classes_are_shown_as_they_are(store: FeatureStore) -> None:
+    run = fs.probe(store, "small", n_boot=20, save=False)
+    odd = ("<b>x</b>", "a|b", "*c*")
+    predictions = run.predictions
+    named = replace(predictions, classes=(*odd, *predictions.classes[3:]))
+    card = fs.model_card(store, replace(run, predictions=named))
+    assert "<b>" not in card
+    assert r"&lt;b>x&lt;/b>, a\|b, \*c\*" in card
+    for line in card.splitlines():
+        if line.startswith("| ") and r"a\|b" in line:
+            assert len(re.findall(r"(?<!\\)\|", line)) == 6

@@ -1,4 +1,4 @@
-"""Bench: where batches of images become rows of features, one after the other."""
+"""EncodingLine: where batches of images become rows of features, one after the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featstore.store import FeatureStore
 
 
 @dataclass(frozen=True)
-class BenchSettings:
+class ExtractionSettings:
     """What `featstore.extraction.extract` was told of how to go about it; see there.
 
     Attributes
@@ -46,7 +46,7 @@ class BenchSettings:
             )
 
 
-class Bench:
+class EncodingLine:
     """Decodes ahead in threads, encodes, and commits full shards.
 
     Parameters
@@ -75,7 +75,7 @@ class Bench:
         dataset: Dataset,
         encoders: Mapping[str, Encoder],
         store: FeatureStore,
-        settings: BenchSettings,
+        settings: ExtractionSettings,
     ) -> None:
         self._settings = settings
         self.excluded: dict[int, str] = {}

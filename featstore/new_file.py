@@ -4,12 +4,47 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from featstore.durable import PARTIAL, flush_folder, storage_error
-from featstore.errors import FeatstoreError
+from featstore.errors import FeatstoreError, InvalidInputError
+from featstore.suggest import did_you_mean
+
+
+def checked_target(
+    out: str | Path, suffixes: Collection[str], *, what: str, overwrite: bool
+) -> Path:
+    """Return the path of a file that may be written.
+
+    Parameters
+    ----------
+    out
+        Where to.
+    suffixes
+        Those of formats that there are.
+    what
+        Is exported, for the message, e.g. ``"a run"``.
+    overwrite
+        Whether a file may be replaced.
+
+    Raises
+    ------
+    InvalidInputError
+        If the suffix is not known, the file exists, or its folder does not.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in suffixes:
+        raise InvalidInputError(
+            f"cannot export {what} to {path.name}: the suffix says the "
+            f"format. {did_you_mean(path.suffix, suffixes)}"
+        )
+    if path.exists() and not overwrite:
+        raise InvalidInputError(f"{path} exists; replace it with --overwrite, or name another")
+    if not path.parent.is_dir():
+        raise InvalidInputError(f"there is no folder {path.parent}; make it first")
+    return path
 
 
 @contextmanager
