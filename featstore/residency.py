@@ -20,7 +20,7 @@ _SAMPLE = 16
 #: Where this share of the rows is wanted, bytes between two of them that are read as well.
 _DENSE, _GAP = 0.3, 1 << 20
 #: Linux reads no more of a range than its read-ahead or one request of the disk, whichever is more.
-_PIECE = 128 << 10
+_PIECE = 512 << 10
 #: The system takes no more ranges at a time.
 _MAX_RANGES = 1024
 
