@@ -109,6 +109,7 @@ def test_errors_of_workers_are_those_of_this_process(photos: Path, tmp_path: Pat
     assert "in a worker" in caught.value.__notes__[0]
 
 
+@pytest.mark.slow  # three commands that start workers; what they do is tested above
 def test_command(photos: Path, tmp_path: Path) -> None:
     net = "random/resnet18?size=32"
     command = ["extract", str(photos), "-b", net, "-o", str(tmp_path / "s.zarr"), "--json"]
