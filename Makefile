@@ -23,8 +23,9 @@ check: .venv/dev
 docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# Three workers for two cores: many tests wait, for processes that start or are killed.
 suite: .venv/dev
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(1, os.cpu_count() * 3 // 2))") --dist loadfile --no-loadscope-reorder
 
 # Run the notebooks and keep what they print; the suite runs the quickest, `pytest -m slow` all.
 notebooks: .venv/dev

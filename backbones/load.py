@@ -99,8 +99,8 @@ def load_encoder(
 
 def _opener(source: Source) -> Callable[[Source, Settings], Encoder]:
     """Find what opens this kind of source."""
-    plugins = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if source.kind not in _KINDS:
+        plugins = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
         if source.kind not in plugins:
             raise InvalidInputError(
                 f"backbone {source.text!r}: unknown kind {source.kind!r}. "

@@ -39,7 +39,7 @@ def chosen_preset(probe: str | None, name: str | None, value: float | None) -> P
         probe = probe or "logistic"
         probe_class(probe)  # says which probes there are
         name = DEFAULT_PRESETS.get(probe, probe)
-    if name in probes() and name not in PRESETS:
+    if name not in PRESETS and name in probes():
         chosen = Preset(name, name, (), "the defaults of a plugin")
     else:
         chosen = preset(name)

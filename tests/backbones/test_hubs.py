@@ -246,6 +246,7 @@ def test_layers_that_cannot_be(source: str, message: str) -> None:
         load_encoder(source, device="cpu")
 
 
+@pytest.mark.slow  # three libraries of models are imported by a process of its own
 def test_hubs_that_cannot_be_reached_say_what_to_fetch_and_where_to_put_it(tmp_path: Path) -> None:
     for package in ("timm", "open_clip", "transformers"):
         pytest.importorskip(package)

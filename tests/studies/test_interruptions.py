@@ -25,7 +25,7 @@ from featstore.study.desk import Desk
 from featstore.study.schedule import Schedule, compute
 from featstore.workers import ProcessWorker
 
-LISTS = 'probes = ["logistic"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1, 2]\n'
+LISTS = 'presets = ["clip-readme"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1, 2]\n'
 
 
 def test_a_killed_study_goes_on_and_leaves_no_process(
