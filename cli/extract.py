@@ -78,7 +78,12 @@ _OF_FOLDERS_AND_TABLES = (
     help="Pixels: exact are Pillow's; fast are within a level; dct decodes large JPEG files "
     "at a reduced scale. docs/extraction.md has the effects.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:N, or one for each process: cuda:0,cuda:1.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -95,7 +100,7 @@ _OF_FOLDERS_AND_TABLES = (
     "--engine",
     type=click.Choice(["inline", "processes", "ray"]),
     help="Compute in this process, in processes that are replaced when they die, or on a Ray "
-    "cluster [default: inline, or processes where their number is said].",
+    "cluster [default: inline, or processes where their number or several devices are said].",
 )
 @click.option(
     "--processes",
@@ -217,7 +222,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
 
     if options["hash_content"] and options["ignore_times"]:
         raise click.UsageError("--hash asks no times; leave --ignore-times away")
-    engine: Engine = options["engine"] or ("processes" if options["processes"] else "inline")
+    several = bool(options["processes"]) or "," in options["device"]
+    engine: Engine = options["engine"] or ("processes" if several else "inline")
     given = options["rank"]
     rank: Rank | None = None
     if given != "auto":
@@ -226,6 +232,7 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         rank = Rank.from_environment()
     if rank is not None and given == "auto":
         echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
+        options["device"] = _device_of_rank(options["device"])
     dataset = _dataset(images, options)
     shared: dict[str, Any] = {
         name: options[name]
@@ -294,6 +301,14 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     if result.excluded:
         first = next(iter(result.excluded.values()))
         echo_note(f"{len(result.excluded)} unreadable images are excluded, e.g. {first}")
+
+
+def _device_of_rank(device: str) -> str:
+    import torch
+
+    from featstore.workers import rank_device
+
+    return rank_device(device, gpus=torch.cuda.device_count())
 
 
 def _origins(texts: tuple[str, ...], backbones: tuple[str, ...]) -> dict[str, list[str]]:

@@ -30,7 +30,7 @@ from featstore.rank import Rank
 from featstore.spec import NumericsChoice, StoredDtype
 from featstore.store import FeatureStore
 from featstore.transform import Decode
-from featstore.workers import Engine, check_engine
+from featstore.workers import Engine, check_engine, named_devices
 
 __all__ = ["Extraction", "extract", "extract_features", "is_done"]
 
@@ -90,7 +90,8 @@ def extract(
         ``"exact"``: Pillow's pixels, bit for bit; ``"fast"``, within a level, and ``"dct"``, large
         JPEG files at a reduced scale (`featstore.fast_images`).
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; with the engine ``"processes"`` also
+        several, ``"cuda:0,cuda:1"``, see `featstore.workers.process_devices`.
     batch_size
         Images per batch; halved by itself where the device's memory does not suffice.
     workers
@@ -142,6 +143,8 @@ def extract(
             f"rank {rank} and engine {engine!r} exclude each other: either ranks divide the work, "
             "or an engine does"
         )
+    if engine == "inline" and len(named_devices(device)) > 1:
+        raise InvalidInputError(f"devices {device!r} want a process each: engine='processes'")
     dataset = open_dataset(images)
     store = open_or_create(out, dataset, fingerprint)
     requests = feature_requests(
@@ -161,7 +164,11 @@ def extract(
     )
     is_here = engine == "inline" or not needed
     # Workers load their own; a trial is made here, for all of them.
-    loaded = load_encoders(requests, needed if is_here or numerics == "fast" else (), device=device)
+    loaded = load_encoders(
+        requests,
+        needed if is_here or numerics == "fast" else (),
+        device=named_devices(device)[0],
+    )
 
     def fill(encoders: Mapping[str, Encoder]) -> Extraction:
         if is_here:
