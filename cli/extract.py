@@ -72,11 +72,11 @@ _OF_FOLDERS_AND_TABLES = (
 )
 @click.option(
     "--decode",
-    type=click.Choice(["exact", "fast", "dct"]),
+    type=click.Choice(["exact", "fast", "dct", "cuda"]),
     default="exact",
     show_default=True,
     help="Pixels: exact are Pillow's; fast are within a level; dct decodes large JPEG files "
-    "at a reduced scale. docs/extraction.md has the effects.",
+    "at a reduced scale, cuda JPEG files on the GPU. docs/extraction.md has the effects.",
 )
 @click.option(
     "--device",

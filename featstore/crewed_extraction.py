@@ -12,6 +12,7 @@ from pathlib import Path
 from featstore.cores import available_cores
 from featstore.crew import Crew
 from featstore.dataset import Dataset
+from featstore.device_images import decoding_device
 from featstore.encoder import Encoder
 from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError
@@ -173,7 +174,9 @@ def _job(
         dataset=dataset,
         load=partial(load, device, cpus),
         location=location,
-        settings=replace(settings, workers=settings.workers or cpus),
+        settings=replace(
+            settings, workers=settings.workers or cpus, decode_device=decoding_device(device)
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from featstore.corruptions import Corruption
 from featstore.crewed_extraction import extract_with_crew
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
+from featstore.device_images import DeviceDecoder, decoding_device
 from featstore.encoder import Encoder, backend_of
 from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError, SpecMismatchError
@@ -88,7 +89,8 @@ def extract(
         the images finds (`featstore.backend_trial`).
     decode
         ``"exact"``: Pillow's pixels, bit for bit; ``"fast"``, within a level, and ``"dct"``, large
-        JPEG files at a reduced scale (`featstore.fast_images`).
+        JPEG files at a reduced scale (`featstore.fast_images`); ``"cuda"``, JPEG files on the
+        device (`featstore.device_images`).
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; with the engine ``"processes"`` also
         several, ``"cuda:0,cuda:1"``, see `featstore.workers.process_devices`.
@@ -145,6 +147,9 @@ def extract(
         )
     if engine == "inline" and len(named_devices(device)) > 1:
         raise InvalidInputError(f"devices {device!r} want a process each: engine='processes'")
+    decode_device = decoding_device(named_devices(device)[0])
+    if decode == "cuda" and engine == "inline":
+        DeviceDecoder(decode_device)  # before anything is begun
     dataset = open_dataset(images)
     store = open_or_create(out, dataset, fingerprint)
     requests = feature_requests(
@@ -161,6 +166,7 @@ def extract(
         workers=workers,
         on_error=on_error,
         decode_timeout=decode_timeout,
+        decode_device=decode_device,
     )
     is_here = engine == "inline" or not needed
     # Workers load their own; a trial is made here, for all of them.
@@ -187,7 +193,13 @@ def extract(
         )
 
     choose = partial(
-        choose_backends, loaded, requests, store, dataset, decode_timeout=decode_timeout
+        choose_backends,
+        loaded,
+        requests,
+        store,
+        dataset,
+        decode_timeout=decode_timeout,
+        decode_device=decode_device,
     )
     encoders, trials = choose()
     if trials:
