@@ -49,16 +49,12 @@ class PixelBatch:
 
 @dataclass(eq=False)
 class _Flight:
-    """A batch under way.
-
-    `files` are those that the device decodes, by their positions; `reasons` waits for the images.
-    """
+    """A batch under way; `files` are those that the device decodes, by their positions."""
 
     rows: range
     buffers: _Buffers
     files: dict[int, bytes] = field(default_factory=dict)
     tasks: list[WatchedTask[str | None]] = field(default_factory=list)
-    reasons: Callable[[], list[str | None]] = list
 
 
 class PixelFeed:
@@ -139,14 +135,15 @@ class PixelFeed:
         """
         ring = deque(self._buffers(longest) for _ in range(self._depth))
         ahead = iter(rows)
-        flying: deque[_Flight] = deque()
+        flying: deque[tuple[_Flight, Callable[[], list[str | None]]]] = deque()
         while True:
             while ring and (chunk := next(ahead, None)) is not None:
-                flying.append(self._start(_Flight(chunk, ring.popleft())))
+                flight = _Flight(chunk, ring.popleft())
+                flying.append((flight, self._start(flight)))
             if not flying:
                 return
-            flight = flying.popleft()
-            chunk, reasons = flight.rows, flight.reasons()
+            flight, wait = flying.popleft()
+            chunk, reasons = flight.rows, wait()
             yield PixelBatch(
                 rows=chunk,
                 pixels={one: pixels[: len(chunk)] for one, pixels in flight.buffers.items()},
@@ -156,18 +153,16 @@ class PixelFeed:
             is_left_alone = any(task.given_up for task in flight.tasks)
             ring.append(self._buffers(longest) if is_left_alone else flight.buffers)
 
-    def _start(self, flight: _Flight) -> _Flight:
-        """Have the images of a batch decoded."""
+    def _start(self, flight: _Flight) -> Callable[[], list[str | None]]:
+        """Have a batch decoded; return what waits for it, and says which images cannot be read."""
         flight.tasks = [
             self._threads.submit(partial(self._fill, row, i, flight.buffers, flight.files))
             for i, row in enumerate(flight.rows)
         ]
         if self._decoder is None:
-            flight.reasons = partial(self._reasons, flight)
-        else:
-            decoding = self._decoding.submit(partial(self._decode, flight, self._decoder))
-            flight.reasons = partial(self._decoding.result, decoding)
-        return flight
+            return partial(self._reasons, flight)
+        decoding = self._decoding.submit(partial(self._decode, flight, self._decoder))
+        return partial(self._decoding.result, decoding)
 
     def _buffers(self, longest: int) -> _Buffers:
         return {
