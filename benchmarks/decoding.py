@@ -61,9 +61,7 @@ def copies(folder: Path, target: Path, *, most: int, factor: int) -> list[Path]:
     return written
 
 
-def pixels(
-    files: list[Path], ways: Sequence[Decode], repeats: int
-) -> dict[str, dict[str, float]]:
+def pixels(files: list[Path], ways: Sequence[Decode], repeats: int) -> dict[str, dict[str, float]]:
     """Prepare all files in every way, in turns."""
     transforms = {way: Transform(decode=way) for way in ways}
     place = np.empty((1, 224, 224, 3), np.uint8)

@@ -253,6 +253,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     )
     if options["dry_run"]:
         _rehearse(dataset, backbones, out, shared, as_json=options["as_json"])
+        if engine == "inline":
+            _note_idle_gpus(options["device"])
         return
     result = extract(
         dataset,
@@ -292,6 +294,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")
     elif not result.unfinished:
         click.echo("nothing to do: every feature is complete and made in this way")
+    if result.images and engine == "inline" and rank is None:
+        _note_idle_gpus(options["device"])
     for name, shards in result.unfinished.items():
         echo_note(f"{name}: shards left to other ranks: {shards}; the last one completes it")
     if result.replaced:
@@ -309,6 +313,14 @@ def _device_of_rank(device: str) -> str:
     from featstore.workers import rank_device
 
     return rank_device(device, gpus=torch.cuda.device_count())
+
+
+def _note_idle_gpus(device: str) -> None:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and device in ("auto", "cuda"):
+        echo_note(f"1 of {gpus} GPUs computes; --engine processes has a process for each")
 
 
 def _origins(texts: tuple[str, ...], backbones: tuple[str, ...]) -> dict[str, list[str]]:
