@@ -67,7 +67,7 @@ def load_encoder(
     micro_batch
         Images per forward pass; a measured default if None.
     decode
-        ``"exact"``, ``"fast"`` or ``"dct"``: how the encoder's pixels come about, see
+        ``"exact"``, ``"fast"``, ``"dct"`` or ``"cuda"``: how the encoder's pixels come about, see
         `featstore.transform.Transform`.
 
     Returns

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -103,11 +105,9 @@ def _openvino(
 ) -> tuple[Run, str]:
     import openvino
 
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    onnx.load_external_data_for_model(whole, str(folder))
     try:
-        graph = openvino.Core().read_model(whole.SerializeToString())
+        with TemporaryDirectory(prefix="featstore-") as temporary:
+            graph = openvino.Core().read_model(_beside_its_weights(model, folder, Path(temporary)))
         # Fixed shapes: what depends on them is worked out once.
         graph.reshape([images, *graph.input(0).partial_shape[1:]])
         compiled = openvino.Core().compile_model(
@@ -139,3 +139,26 @@ def _openvino(
     # may take the interpreter's lock and wait for these objects with it, for ever.
     run(np.zeros(list(graph.input(0).shape), np.float32))
     return run, f"openvino {openvino.__version__.partition('-')[0]} cpu"
+
+
+def _beside_its_weights(model: onnx.ModelProto, folder: Path, place: Path) -> Path:
+    """Write a graph into a folder that has its external weights under their names, too.
+
+    One message with all weights could be larger than the 2 GB that protobuf allows.
+    """
+    locations = {
+        entry.value
+        for tensor in model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for location in locations:
+        file = place / location
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.hardlink_to(folder / location)  # OpenVINO follows no symbolic link to elsewhere
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(folder / location, file)
+    path = place / "graph.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path

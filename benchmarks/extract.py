@@ -35,7 +35,6 @@ from extract_contestants import (
     Featstore,
     LoaderLoop,
     ManyImages,
-    SimulatedDevice,
     clean,
     link_images,
     pixels_of,
@@ -46,6 +45,7 @@ from featstore.cores import available_cores
 from featstore.encoder import Encoder, MultiBackend
 from featstore.extraction import extract_features
 from featstore.store import FeatureStore
+from simulated_device import SimulatedDevice
 from store_harness.machine import describe
 
 BACKBONES = ("lite0", "resnet18", "resnet50", "dinov2")

@@ -1,11 +1,10 @@
-"""Who takes part in extract.py: featstore, the loop that people write, a device of known rate."""
+"""Who takes part in extract.py: featstore, and the loops that people write."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from featstore.extraction import extract_features
 from featstore.feed import PixelFeed
 from featstore.preparation import Preparation
 from featstore.samples import Samples
-from featstore.spec import BackboneSpec, Numerics
 from featstore.store import FeatureStore
 from featstore.transform import Transform
 
@@ -141,46 +139,6 @@ class Featstore:
             batch_size=self.batch_size,
             progress=False,
         )
-
-
-@dataclass
-class SimulatedDevice:
-    """An accelerator that needs 1 / rate seconds for an image, and no core meanwhile.
-
-    It is an encoder of featstore's, and the model of a loop.
-    """
-
-    rate: float
-    transform: Transform = field(default_factory=Transform)
-    dim: int = 384
-    numerics: Numerics = "fp32"
-    engine: str = "simulated"
-    busy_s: float = 0.0
-    first: float | None = None
-    last: float = 0.0
-    first_busy_s: float = 0.0
-
-    @property
-    def spec(self) -> BackboneSpec:
-        return BackboneSpec("simulated", "simulated", "none", "0" * 64, "none", "none", self.dim)
-
-    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self(pixels).numpy()
-
-    def __call__(self, images: Any) -> torch.Tensor:
-        began = time.perf_counter()
-        time.sleep(len(images) / self.rate)
-        self.last = time.perf_counter()
-        self.busy_s += self.last - began
-        if self.first is None:
-            self.first, self.first_busy_s = self.last, self.busy_s
-        return torch.zeros(len(images), self.dim)
-
-    @property
-    def steady_share(self) -> float:
-        """Share of the time that it was busy, from the end of its first batch."""
-        assert self.first is not None
-        return (self.busy_s - self.first_busy_s) / (self.last - self.first)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from extract_contestants import SimulatedDevice
 from featstore.backbones import load_encoder
 from featstore.encoder import Encoder
+from simulated_device import SimulatedDevice
 
 
 class Noting:

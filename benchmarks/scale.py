@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from extract_contestants import SimulatedDevice
 from featstore.commits import MANIFEST
 from featstore.samples import Samples
 from featstore.spec import FeatureSpec
 from featstore.store import FeatureStore
+from simulated_device import SimulatedDevice
 from store_harness.machine import describe
 
 

@@ -72,13 +72,18 @@ _OF_FOLDERS_AND_TABLES = (
 )
 @click.option(
     "--decode",
-    type=click.Choice(["exact", "fast", "dct"]),
+    type=click.Choice(["exact", "fast", "dct", "cuda"]),
     default="exact",
     show_default=True,
     help="Pixels: exact are Pillow's; fast are within a level; dct decodes large JPEG files "
-    "at a reduced scale. docs/extraction.md has the effects.",
+    "at a reduced scale, cuda JPEG files on the GPU. docs/extraction.md has the effects.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:N, or one for each process: cuda:0,cuda:1.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -95,7 +100,7 @@ _OF_FOLDERS_AND_TABLES = (
     "--engine",
     type=click.Choice(["inline", "processes", "ray"]),
     help="Compute in this process, in processes that are replaced when they die, or on a Ray "
-    "cluster [default: inline, or processes where their number is said].",
+    "cluster [default: inline, or processes where their number or several devices are said].",
 )
 @click.option(
     "--processes",
@@ -217,7 +222,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
 
     if options["hash_content"] and options["ignore_times"]:
         raise click.UsageError("--hash asks no times; leave --ignore-times away")
-    engine: Engine = options["engine"] or ("processes" if options["processes"] else "inline")
+    several = bool(options["processes"]) or "," in options["device"]
+    engine: Engine = options["engine"] or ("processes" if several else "inline")
     given = options["rank"]
     rank: Rank | None = None
     if given != "auto":
@@ -226,6 +232,7 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         rank = Rank.from_environment()
     if rank is not None and given == "auto":
         echo_note(f"rank {rank}, as the environment says; --rank 0/1 computes everything")
+        options["device"] = _device_of_rank(options["device"])
     dataset = _dataset(images, options)
     shared: dict[str, Any] = {
         name: options[name]
@@ -246,6 +253,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     )
     if options["dry_run"]:
         _rehearse(dataset, backbones, out, shared, as_json=options["as_json"])
+        if engine == "inline":
+            _note_idle_gpus(options["device"])
         return
     result = extract(
         dataset,
@@ -285,6 +294,8 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
         click.echo(f"{result.images} images in {result.seconds:.1f} s ({rate:.1f} images/s)")
     elif not result.unfinished:
         click.echo("nothing to do: every feature is complete and made in this way")
+    if result.images and engine == "inline" and rank is None:
+        _note_idle_gpus(options["device"])
     for name, shards in result.unfinished.items():
         echo_note(f"{name}: shards left to other ranks: {shards}; the last one completes it")
     if result.replaced:
@@ -294,6 +305,22 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     if result.excluded:
         first = next(iter(result.excluded.values()))
         echo_note(f"{len(result.excluded)} unreadable images are excluded, e.g. {first}")
+
+
+def _device_of_rank(device: str) -> str:
+    import torch
+
+    from featstore.workers import rank_device
+
+    return rank_device(device, gpus=torch.cuda.device_count())
+
+
+def _note_idle_gpus(device: str) -> None:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and device in ("auto", "cuda"):
+        echo_note(f"1 of {gpus} GPUs computes; --engine processes has a process for each")
 
 
 def _origins(texts: tuple[str, ...], backbones: tuple[str, ...]) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ def choose_backends(
     dataset: Dataset,
     *,
     decode_timeout: float,
+    decode_device: str = "cuda",
     even_empty: bool = False,
 ) -> tuple[dict[str, Encoder], dict[str, tuple[BackendLine, ...]]]:
     """Put the encoders of features whose numerics are ``"fast"`` on a backend.
@@ -43,6 +44,8 @@ def choose_backends(
         The images; some are decoded for a trial.
     decode_timeout
         Seconds for each of them.
+    decode_device
+        Where, if their transform says ``decode="cuda"``.
     even_empty
         Let features count of which no row is committed yet.
 
@@ -82,7 +85,9 @@ def choose_backends(
             key = (request.backbone, None)
             started[key] = encoder
         else:
-            pixels = _some_pixels(dataset, encoder, decode_timeout=decode_timeout)
+            pixels = _some_pixels(
+                dataset, encoder, decode_timeout=decode_timeout, decode_device=decode_device
+            )
             trial = BackendTrial.run(encoder, pixels)
             trials[name] = trial.lines
             key = (request.backbone, backend_of(trial.encoder))
@@ -141,14 +146,18 @@ def _on(encoder: MultiBackend, backend: str | None, name: str) -> Encoder:
     return encoder.backends[backend]()
 
 
-def _some_pixels(dataset: Dataset, encoder: Encoder, *, decode_timeout: float) -> NDArray[np.uint8]:
+def _some_pixels(
+    dataset: Dataset, encoder: Encoder, *, decode_timeout: float, decode_device: str
+) -> NDArray[np.uint8]:
     """Decode images from all over the data set, shape (n, size, size, 3)."""
     preparation = Preparation(encoder.transform)
     n = len(dataset.samples)
     rows = np.unique(np.linspace(0, n - 1, min(n, TRIAL_IMAGES)).astype(int)).tolist()
     pixels: list[NDArray[np.uint8]] = []
     reasons: list[str] = []
-    with PixelFeed(dataset, [preparation], timeout_s=decode_timeout) as feed:
+    with PixelFeed(
+        dataset, [preparation], timeout_s=decode_timeout, decode_device=decode_device
+    ) as feed:
         for batch in feed.batches((range(row, row + 1) for row in rows), longest=1):
             if batch.unreadable:
                 reasons.extend(batch.unreadable.values())

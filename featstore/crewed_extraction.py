@@ -12,8 +12,10 @@ from pathlib import Path
 from featstore.cores import available_cores
 from featstore.crew import Crew
 from featstore.dataset import Dataset
+from featstore.device_images import decoding_device
 from featstore.encoder import Encoder
 from featstore.encoding_line import ExtractionSettings
+from featstore.errors import InvalidInputError
 from featstore.extraction_desk import DeskDetails, ExtractionDesk
 from featstore.extraction_job import ExtractionJob, Step, StepOutcome, pickled
 from featstore.feature_extraction import Extraction
@@ -29,6 +31,8 @@ from featstore.workers import (
     Worker,
     cluster_nodes,
     connect,
+    named_devices,
+    process_devices,
     ray_workers,
 )
 
@@ -65,7 +69,7 @@ def extract_with_crew(
     engine
         ``"processes"`` or ``"ray"``.
     processes
-        How many; see `featstore.workers.Seats.choose`.
+        How many; see `featstore.workers.process_devices` and `featstore.workers.Seats.choose`.
     address
         Of the Ray cluster.
     device
@@ -143,25 +147,19 @@ def _hire(
     device: str,
 ) -> Sequence[Worker[Step | None, StepOutcome]]:
     if engine == "ray":
+        if named_devices(device)[0].partition(":")[2]:
+            raise InvalidInputError(
+                f"--device {device}: Ray chooses the GPU of each actor; ask for --device cuda"
+            )
         connect(address)
         seats = Seats.choose(cluster_nodes(), processes, device=device)
         begin = partial(ExtractionDesk.begin, job(device, seats.cpus))
         return ray_workers(seats.count, begin, cpus=seats.cpus, gpus=seats.gpus)
     import torch
 
-    gpus = torch.cuda.device_count()
-    machine = {"CPU": max(available_cores(), processes or 1), "GPU": gpus}
-    seats = Seats.choose([machine], processes, device=device)
-    return [
-        ProcessWorker(
-            partial(
-                ExtractionDesk.begin,
-                # Each has a GPU of its own, which on a cluster Ray sees to.
-                job(f"cuda:{i}" if seats.gpus and ":" not in device else device, seats.cpus),
-            )
-        )
-        for i in range(seats.count)
-    ]
+    devices = process_devices(device, processes, gpus=torch.cuda.device_count())
+    cpus = max(available_cores() // len(devices), 1)
+    return [ProcessWorker(partial(ExtractionDesk.begin, job(one, cpus))) for one in devices]
 
 
 def _job(
@@ -176,7 +174,9 @@ def _job(
         dataset=dataset,
         load=partial(load, device, cpus),
         location=location,
-        settings=replace(settings, workers=settings.workers or cpus),
+        settings=replace(
+            settings, workers=settings.workers or cpus, decode_device=decoding_device(device)
+        ),
     )
 
 

@@ -29,6 +29,8 @@ class ExtractionSettings:
         Of each feature, by its name.
     dtype, batch_size, workers, on_error, decode_timeout
         As there.
+    decode_device
+        Where images are decoded whose transforms say ``decode="cuda"``.
     """
 
     corruptions: Mapping[str, Corruption | None] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class ExtractionSettings:
     workers: int | None = None
     on_error: Literal["raise", "skip"] = "raise"
     decode_timeout: float = DECODE_TIMEOUT_S
+    decode_device: str = "cuda"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -116,6 +119,7 @@ class EncodingLine:
             [task.preparation for task in self.tasks.values()],
             workers=settings.workers,
             timeout_s=settings.decode_timeout,
+            decode_device=settings.decode_device,
         )
 
     def __enter__(self) -> Self:

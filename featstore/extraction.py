@@ -16,6 +16,7 @@ from featstore.corruptions import Corruption
 from featstore.crewed_extraction import extract_with_crew
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
+from featstore.device_images import DeviceDecoder, decoding_device
 from featstore.encoder import Encoder, backend_of
 from featstore.encoding_line import ExtractionSettings
 from featstore.errors import InvalidInputError, SpecMismatchError
@@ -30,7 +31,7 @@ from featstore.rank import Rank
 from featstore.spec import NumericsChoice, StoredDtype
 from featstore.store import FeatureStore
 from featstore.transform import Decode
-from featstore.workers import Engine, check_engine
+from featstore.workers import Engine, check_engine, named_devices
 
 __all__ = ["Extraction", "extract", "extract_features", "is_done"]
 
@@ -88,9 +89,11 @@ def extract(
         the images finds (`featstore.backend_trial`).
     decode
         ``"exact"``: Pillow's pixels, bit for bit; ``"fast"``, within a level, and ``"dct"``, large
-        JPEG files at a reduced scale (`featstore.fast_images`).
+        JPEG files at a reduced scale (`featstore.fast_images`); ``"cuda"``, JPEG files on the
+        device (`featstore.device_images`).
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; with the engine ``"processes"`` also
+        several, ``"cuda:0,cuda:1"``, see `featstore.workers.process_devices`.
     batch_size
         Images per batch; halved by itself where the device's memory does not suffice.
     workers
@@ -142,6 +145,11 @@ def extract(
             f"rank {rank} and engine {engine!r} exclude each other: either ranks divide the work, "
             "or an engine does"
         )
+    if engine == "inline" and len(named_devices(device)) > 1:
+        raise InvalidInputError(f"devices {device!r} want a process each: engine='processes'")
+    decode_device = decoding_device(named_devices(device)[0])
+    if decode == "cuda" and engine == "inline":
+        DeviceDecoder(decode_device)  # before anything is begun
     dataset = open_dataset(images)
     store = open_or_create(out, dataset, fingerprint)
     requests = feature_requests(
@@ -158,10 +166,15 @@ def extract(
         workers=workers,
         on_error=on_error,
         decode_timeout=decode_timeout,
+        decode_device=decode_device,
     )
     is_here = engine == "inline" or not needed
     # Workers load their own; a trial is made here, for all of them.
-    loaded = load_encoders(requests, needed if is_here or numerics == "fast" else (), device=device)
+    loaded = load_encoders(
+        requests,
+        needed if is_here or numerics == "fast" else (),
+        device=named_devices(device)[0],
+    )
 
     def fill(encoders: Mapping[str, Encoder]) -> Extraction:
         if is_here:
@@ -180,7 +193,13 @@ def extract(
         )
 
     choose = partial(
-        choose_backends, loaded, requests, store, dataset, decode_timeout=decode_timeout
+        choose_backends,
+        loaded,
+        requests,
+        store,
+        dataset,
+        decode_timeout=decode_timeout,
+        decode_device=decode_device,
     )
     encoders, trials = choose()
     if trials:

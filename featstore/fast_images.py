@@ -12,6 +12,7 @@ resize needs are left.  docs/extraction.md says what both do to features.
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,11 @@ from PIL import Image
 from featstore.images import apply, center_offset, check_area, short_side_to
 from featstore.transform import Transform
 
-_FILTERS = ("bilinear", "bicubic")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Those that torch has.
+FILTERS = ("bilinear", "bicubic")
 #: Pixels that a reduced scale must leave, relative to those that the resize makes of them.
 _MARGIN = 2
 
@@ -54,21 +59,54 @@ def apply_fast(
     >>> apply_fast(Image.new("RGB", (640, 480)), Transform()).shape
     (224, 224, 3)
     """
-    if transform.interpolation not in _FILTERS:
+    if transform.interpolation not in FILTERS:
         return apply(image, transform, out=out)
-    size = transform.size
-    pixels: NDArray[np.uint8] = np.array(image)  # torch wants to be able to write
-    if transform.resize is not None:
-        resized = _resize(pixels, short_side_to(image.size, transform.resize), transform)
-        square = _center(resized, size)
-    else:
-        if transform.crop_fraction is not None:
-            pixels = _center(pixels, max(1, round(transform.crop_fraction * min(image.size))))
-        square = _resize(pixels, (size, size), transform)
+    import torch  # here: most of what reads images needs none
+
+    pixels = torch.from_numpy(np.array(image))  # torch wants to be able to write
+    square = fit(pixels.permute(2, 0, 1), transform).permute(1, 2, 0).numpy()
     if out is None:
         return np.ascontiguousarray(square)
     out[:] = square
     return out
+
+
+def fit(image: Tensor, transform: Transform, *, in_floats: bool = False) -> Tensor:
+    """Resize and crop pixels on the device where they are.
+
+    Parameters
+    ----------
+    image
+        8-bit RGB, shape (3, h, w).
+    transform
+        The geometry, with a filter that torch has.
+    in_floats
+        Resize in float32 and round, as devices without kernels for uint8 have to.
+
+    Returns
+    -------
+    square
+        Shape (3, size, size), uint8.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the resized image would be too large.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fit(torch.zeros(3, 480, 640, dtype=torch.uint8), Transform()).shape
+    torch.Size([3, 224, 224])
+    """
+    size = transform.size
+    if transform.resize is not None:
+        height, width = image.shape[1:]
+        short = short_side_to((width, height), transform.resize)
+        return _center(_resize(image, short, transform, in_floats=in_floats), size)
+    if transform.crop_fraction is not None:
+        image = _center(image, max(1, round(transform.crop_fraction * min(image.shape[1:]))))
+    return _resize(image, (size, size), transform, in_floats=in_floats)
 
 
 def smallest_side(transform: Transform) -> int | None:
@@ -89,32 +127,39 @@ def smallest_side(transform: Transform) -> int | None:
 
 
 def _resize(
-    pixels: NDArray[np.uint8], size: tuple[int, int], transform: Transform
-) -> NDArray[np.uint8]:
+    image: Tensor, size: tuple[int, int], transform: Transform, *, in_floats: bool
+) -> Tensor:
     """Resize to `size`, width and height, antialiased."""
-    import torch  # here: most of what reads images needs none
+    import torch
 
-    height, width = pixels.shape[:2]
+    height, width = image.shape[1:]
     if size == (width, height):
-        return pixels
+        return image
     check_area((width, height), size)
-    resized = torch.nn.functional.interpolate(
-        torch.from_numpy(pixels).permute(2, 0, 1)[None],
-        size=size[::-1],
-        mode=transform.interpolation,
-        antialias=True,
-    )
-    square: NDArray[np.uint8] = resized[0].permute(1, 2, 0).numpy()
-    return square
+    if not in_floats:
+        return _interpolate(image, size, transform)
+    # Pillow, too, rounds in between; a filter that overshoots is clamped there.
+    for edges in ((size[0], height), size):
+        image = _interpolate(image.float(), edges, transform)
+        image = image.round_().clamp_(0, 255).to(torch.uint8)
+    return image
 
 
-def _center(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _interpolate(image: Tensor, size: tuple[int, int], transform: Transform) -> Tensor:
+    import torch
+
+    return torch.nn.functional.interpolate(
+        image[None], size=size[::-1], mode=transform.interpolation, antialias=True
+    )[0]
+
+
+def _center(image: Tensor, size: int) -> Tensor:
     """Cut the central square of `size` pixels; what lies outside the image is black."""
-    top, left = (center_offset(edge, size) for edge in pixels.shape[:2])
-    inside = pixels[max(top, 0) : top + size, max(left, 0) : left + size]
-    if inside.shape[:2] == (size, size):
+    top, left = (center_offset(edge, size) for edge in image.shape[1:])
+    inside = image[:, max(top, 0) : top + size, max(left, 0) : left + size]
+    if inside.shape[1:] == (size, size):
         return inside
-    square = np.zeros((size, size, 3), np.uint8)
+    square = image.new_zeros((3, size, size))
     top, left = max(-top, 0), max(-left, 0)
-    square[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    square[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
     return square

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from featstore.cores import available_cores
 from featstore.dataset import Dataset
+from featstore.device_images import DeviceDecoder, device_file, is_for_device
 from featstore.errors import UnreadableImageError
 from featstore.preparation import Preparation, prepare
 from featstore.watched_threads import WatchedTask, WatchedThreads
@@ -21,6 +23,7 @@ from featstore.watched_threads import WatchedTask, WatchedThreads
 #: Seconds for one image, where nobody says otherwise: a slow disk may take some, a decoder in an
 #: endless loop takes any number.
 DECODE_TIMEOUT_S = 120.0
+_NO_LIMIT_S = threading.TIMEOUT_MAX / 2
 
 _Buffers = dict[Preparation, NDArray[np.uint8]]
 
@@ -44,8 +47,20 @@ class PixelBatch:
     unreadable: Mapping[int, str]
 
 
+@dataclass(eq=False)
+class _Flight:
+    """A batch under way; `files` are those that the device decodes, by their positions."""
+
+    rows: range
+    buffers: _Buffers
+    files: dict[int, bytes] = field(default_factory=dict)
+    tasks: list[WatchedTask[str | None]] = field(default_factory=list)
+
+
 class PixelFeed:
     """Decodes in threads: Pillow's decoders and resampling release the interpreter's lock.
+
+    Of images that a device decodes, the threads read the files; one more thread hands these on.
 
     Parameters
     ----------
@@ -59,11 +74,13 @@ class PixelFeed:
         Batches in flight; bounds the memory.
     timeout_s
         Seconds that reading and decoding one image may take; it then counts as unreadable.
+    decode_device
+        Where images are decoded whose transforms say ``decode="cuda"``.
 
     Raises
     ------
     InvalidInputError
-        If `timeout_s` is not a positive number of seconds.
+        If `timeout_s` is not a positive number of seconds, or there is no such device.
     """
 
     def __init__(
@@ -74,9 +91,15 @@ class PixelFeed:
         workers: int | None = None,
         depth: int = 3,
         timeout_s: float = DECODE_TIMEOUT_S,
+        decode_device: str = "cuda",
     ) -> None:
         self._dataset = dataset
         self._preparations = tuple(dict.fromkeys(preparations))
+        self._on_device = {one for one in self._preparations if is_for_device(one.transform)}
+        self._decoder = DeviceDecoder(decode_device) if self._on_device else None
+        self._decoding = WatchedThreads(
+            int(self._decoder is not None), limit_s=_NO_LIMIT_S, name="decode-device"
+        )
         self._threads = WatchedThreads(
             workers or available_cores(), limit_s=timeout_s, name="decode"
         )
@@ -93,6 +116,7 @@ class PixelFeed:
         trace: TracebackType | None,
     ) -> None:
         self._threads.close()
+        self._decoding.close()
 
     def batches(self, rows: Iterable[range], *, longest: int) -> Iterator[PixelBatch]:
         """Yield a batch for each range of rows, in order.
@@ -111,33 +135,56 @@ class PixelFeed:
         """
         ring = deque(self._buffers(longest) for _ in range(self._depth))
         ahead = iter(rows)
-        flying: deque[tuple[range, _Buffers, list[WatchedTask[str | None]]]] = deque()
+        flying: deque[tuple[_Flight, Callable[[], list[str | None]]]] = deque()
         while True:
             while ring and (chunk := next(ahead, None)) is not None:
-                buffers = ring.popleft()
-                tasks = [
-                    self._threads.submit(partial(self._fill, row, i, buffers))
-                    for i, row in enumerate(chunk)
-                ]
-                flying.append((chunk, buffers, tasks))
+                flight = _Flight(chunk, ring.popleft())
+                flying.append((flight, self._start(flight)))
             if not flying:
                 return
-            chunk, buffers, tasks = flying.popleft()
-            reasons = [self._reason(row, task) for row, task in zip(chunk, tasks, strict=True)]
+            flight, wait = flying.popleft()
+            chunk, reasons = flight.rows, wait()
             yield PixelBatch(
                 rows=chunk,
-                pixels={one: pixels[: len(chunk)] for one, pixels in buffers.items()},
+                pixels={one: pixels[: len(chunk)] for one, pixels in flight.buffers.items()},
                 unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
             )
             # What hangs may come back to life, and write where it was told to.
-            is_left_alone = any(task.given_up for task in tasks)
-            ring.append(self._buffers(longest) if is_left_alone else buffers)
+            is_left_alone = any(task.given_up for task in flight.tasks)
+            ring.append(self._buffers(longest) if is_left_alone else flight.buffers)
+
+    def _start(self, flight: _Flight) -> Callable[[], list[str | None]]:
+        """Have a batch decoded; return what waits for it, and says which images cannot be read."""
+        flight.tasks = [
+            self._threads.submit(partial(self._fill, row, i, flight.buffers, flight.files))
+            for i, row in enumerate(flight.rows)
+        ]
+        if self._decoder is None:
+            return partial(self._reasons, flight)
+        decoding = self._decoding.submit(partial(self._decode, flight, self._decoder))
+        return partial(self._decoding.result, decoding)
 
     def _buffers(self, longest: int) -> _Buffers:
         return {
             one: np.zeros((longest, one.transform.size, one.transform.size, 3), np.uint8)
             for one in self._preparations
         }
+
+    def _reasons(self, flight: _Flight) -> list[str | None]:
+        """Wait for the images of a batch; return the reason for each that cannot be read."""
+        return [
+            self._reason(row, task) for row, task in zip(flight.rows, flight.tasks, strict=True)
+        ]
+
+    def _decode(self, flight: _Flight, decoder: DeviceDecoder) -> list[str | None]:
+        """Wait for the files of a batch, and have the device decode them."""
+        reasons = self._reasons(flight)
+        # Of an image that was given up, nothing is looked at any more.
+        files = {i: file for i, file in list(flight.files.items()) if not reasons[i]}
+        places = {one.transform: flight.buffers[one] for one in self._on_device}
+        for i in decoder.fill(files, places):
+            reasons[i] = self._fill(flight.rows[i], i, flight.buffers, None)
+        return reasons
 
     def _reason(self, row: int, task: WatchedTask[str | None]) -> str | None:
         """Wait for an image; return the reason if it cannot be read."""
@@ -152,13 +199,27 @@ class PixelFeed:
             )
 
     def _fill(
-        self, row: int, position: int, buffers: Mapping[Preparation, NDArray[np.uint8]]
+        self,
+        row: int,
+        position: int,
+        buffers: Mapping[Preparation, NDArray[np.uint8]],
+        files: dict[int, bytes] | None,
     ) -> str | None:
-        """Decode one image into its place; return the reason if it cannot be read."""
+        """Decode one image into its place; return the reason if it cannot be read.
+
+        A file for the device is noted in `files`; None has everything decoded here.
+        """
         try:
             identity = str(self._dataset.samples.ids[row])
             places = {one: pixels[position] for one, pixels in buffers.items()}
-            prepare(self._dataset.image(row), identity, places)
+            source = self._dataset.image(row)
+            if self._on_device and files is not None:
+                source, content = device_file(source)
+                if content is not None:
+                    files[position] = content
+                    places = {p: at for p, at in places.items() if p not in self._on_device}
+            if places:
+                prepare(source, identity, places)
         except UnreadableImageError as error:
             for pixels in buffers.values():
                 pixels[position] = 0

@@ -30,18 +30,20 @@ class Preparation:
     Raises
     ------
     InvalidInputError
-        If images at a reduced scale would be corrupted.
+        If images at a reduced scale, or those that a device decodes, would be corrupted.
     """
 
     transform: Transform
     corruption: Corruption | None = None
 
     def __post_init__(self) -> None:
-        if self.corruption is not None and smallest_side(self.transform) is not None:
-            raise InvalidInputError(
-                f"corruption {self.corruption.label!r} is of images of full size, and "
-                f"decode={self.transform.decode!r} reduces it; use --decode exact or fast"
-            )
+        if self.corruption is None or self.transform.decode in ("exact", "fast"):
+            return
+        what = "reduces it" if smallest_side(self.transform) is not None else "keeps that to itself"
+        raise InvalidInputError(
+            f"corruption {self.corruption.label!r} is of images of full size, and "
+            f"decode={self.transform.decode!r} {what}; use --decode exact or fast"
+        )
 
 
 def prepare(

@@ -15,6 +15,7 @@ from featstore.backend_choice import choose_backends
 from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
 from featstore.datasets import open_dataset
+from featstore.device_images import decoding_device
 from featstore.encoder import Encoder, backend_of
 from featstore.errors import SpecMismatchError
 from featstore.extraction import is_done
@@ -31,6 +32,7 @@ from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec, NumericsChoice, StoredDtype
 from featstore.store import FeatureStore
 from featstore.transform import Decode
+from featstore.workers import named_devices
 from featstore.writer import describe_mismatch
 
 if TYPE_CHECKING:
@@ -122,12 +124,14 @@ def rehearse(
     known = {} if store is None else {n: store.feature(n) for n in requests if n in store.features}
     done = [name for name in known if store is not None and is_done(store, name, requests[name])]
     needed = [name for name in requests if name not in done]
+    first_device = named_devices(device)[0]
     encoders, _ = choose_backends(
-        load_encoders(requests, needed, device=device),
+        load_encoders(requests, needed, device=first_device),
         requests,
         store,
         dataset,
         decode_timeout=decode_timeout,
+        decode_device=decoding_device(first_device),
     )
     rows = len(dataset.samples)
     lines = []
@@ -156,7 +160,11 @@ def rehearse(
         for name, encoder in encoders.items()
     }
     feed = PixelFeed(
-        dataset, list(preparations.values()), workers=workers, timeout_s=decode_timeout
+        dataset,
+        list(preparations.values()),
+        workers=workers,
+        timeout_s=decode_timeout,
+        decode_device=decoding_device(first_device),
     )
     rate, tried = float("nan"), 0
     unreadable: dict[int, str] = {}

@@ -14,7 +14,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Geometry = Literal["resize-crop", "crop-resize", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Decode = Literal["exact", "fast", "dct"]
+Decode = Literal["exact", "fast", "dct", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Transform:
         Per-channel normalisation of pixels scaled to [0, 1].
     decode
         ``"exact"``: Pillow's pixels, bit for bit.  ``"fast"`` and ``"dct"``: see
-        `featstore.fast_images`.
+        `featstore.fast_images`.  ``"cuda"``: see `featstore.device_images`.
 
     Raises
     ------

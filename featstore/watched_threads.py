@@ -98,7 +98,7 @@ class WatchedThreads:
             raise TimeoutError(f"not done within {self._limit_s:g} s")
 
     def close(self) -> None:
-        """End the threads, without what was not begun."""
+        """End the threads, without what was not begun: who waits for that is told so."""
         self._closing = True
         for _ in self._threads:
             self._tasks.put(None)
@@ -119,7 +119,10 @@ class WatchedThreads:
         thread.start()
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None and not self._closing:
+        while (task := self._tasks.get()) is not None:
+            if self._closing:
+                task.future.cancel()
+                continue
             task.thread = threading.current_thread()
             task.started = time.monotonic()
             try:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
 from featstore.errors import InvalidInputError
-from featstore.watched_threads import WatchedThreads
+from featstore.watched_threads import WatchedTask, WatchedThreads
 
 
 def test_results_and_errors_come_back() -> None:
@@ -55,7 +56,7 @@ def test_waiting_in_the_queue_does_not_count() -> None:
 def test_the_process_ends_while_a_thread_hangs() -> None:
     code = """
 import threading
-from featstore.watched_threads import WatchedThreads
+from featstore.watched_threads import WatchedTask, WatchedThreads
 threads = WatchedThreads(1, limit_s=0.1, name="test")
 try:
     threads.result(threads.submit(threading.Event().wait))
@@ -70,3 +71,24 @@ except TimeoutError:
 def test_a_limit_is_a_number_of_seconds(limit: float) -> None:
     with pytest.raises(InvalidInputError, match="positive number of seconds"):
         WatchedThreads(1, limit_s=limit, name="test")
+
+
+def test_who_waits_for_what_was_not_begun_is_told_when_it_closes() -> None:
+    gate = threading.Event()
+    threads = WatchedThreads(1, limit_s=60, name="test")
+    tasks = [threads.submit(gate.wait) for _ in range(3)]
+    waiting = threading.Thread(target=lambda: told.append(_outcome(threads, tasks[2])))
+    told: list[type[BaseException] | None] = []
+    waiting.start()
+    threading.Timer(0.1, gate.set).start()
+    threads.close()
+    waiting.join(10)
+    assert told == [CancelledError]
+
+
+def _outcome(threads: WatchedThreads, task: WatchedTask[bool]) -> type[BaseException] | None:
+    try:
+        threads.result(task)
+    except CancelledError as error:
+        return type(error)
+    return None

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from featstore.datasets.folder import EXTENSIONS
 from featstore.datasets.range_file import open_ranges
@@ -76,6 +76,7 @@ def index_tar(place: str, *, image: str | None = None) -> list[TarSample]:
                     fields |= _fields(suffix, content.read() if content else b"", name, place)
             if members:
                 samples.append(_sample(place, key, members, images, fields))
+            _check_end(place, tar.offset, file)
     except tarfile.TarError as error:
         raise InvalidInputError(
             f"{place} cannot be read as a tar file: {error}; it must be whole and not compressed "
@@ -99,6 +100,28 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]
         stem, _, suffix = path.name.partition(".")
         parent = "" if str(path.parent) == "." else f"{path.parent}/"
         yield f"{parent}{stem}".removeprefix("./"), suffix.lower(), member
+
+
+def _check_end(place: str, offset: int, file: BinaryIO) -> None:
+    """Refuse a file that stops without saying so; tarfile takes any end for the end.
+
+    POSIX.1-2017, pax, "ustar Interchange Format": at the end are two blocks of zeros.  One of them
+    has always been enough for those who read.
+    """
+    file.seek(offset)
+    block = file.read(tarfile.BLOCKSIZE)
+    if block == bytes(tarfile.BLOCKSIZE):
+        return
+    if block:
+        raise InvalidInputError(
+            f"{place} is damaged, or was cut off: at byte {offset} there is neither a member nor "
+            "the end"
+        )
+    raise InvalidInputError(
+        f"{place} was cut off: it has no end, two blocks of zeros, behind its last member at byte "
+        f"{offset}. Write or copy it again; if it is known to hold everything, "
+        f"`head -c 1024 /dev/zero >> {place.rpartition('/')[2]}` ends it"
+    )
 
 
 def _is_image(suffix: str, image: str | None) -> bool:

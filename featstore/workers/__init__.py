@@ -1,5 +1,6 @@
 """Workers: somebody else's process, here or on a cluster, that computes one thing at a time."""
 
+from featstore.workers.devices import named_devices, process_devices, rank_device
 from featstore.workers.engine import Engine, check_engine
 from featstore.workers.inline import InlineWorker
 from featstore.workers.process import ProcessWorker
@@ -17,5 +18,8 @@ __all__ = [
     "check_engine",
     "cluster_nodes",
     "connect",
+    "named_devices",
+    "process_devices",
+    "rank_device",
     "ray_workers",
 ]

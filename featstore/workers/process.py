@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+#: Seconds that a process has to end after it was told, and after each stronger word.
+PATIENCE_S = 5.0
 
 
 class ProcessWorker(Generic[_Item, _Result]):
@@ -32,7 +35,8 @@ class ProcessWorker(Generic[_Item, _Result]):
         self._start()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = _Recording()
+        self._processes = context.started
         self._lifeline, self._held = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(
             1,
@@ -55,10 +59,32 @@ class ProcessWorker(Generic[_Item, _Result]):
         self._start()
 
     def close(self) -> None:
-        """End the process, whatever it is at: what it writes is written whole or not at all."""
+        """End the process, whatever it is at: what it writes is written whole or not at all.
+
+        Native code may keep the interpreter's lock, and the process from noticing; then the system
+        ends it.
+        """
         self._held.close()
+        for process in self._processes:
+            process.join(PATIENCE_S)
+            for end in (process.terminate, process.kill):
+                if process.is_alive():
+                    end()
+                    process.join(PATIENCE_S)
         self._executor.shutdown(cancel_futures=True)
         self._lifeline.close()
+
+
+class _Recording(SpawnContext):
+    """Notes the processes that an executor starts, which it keeps to itself."""
+
+    def __init__(self) -> None:
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **options)
+        self.started.append(process)
+        return process
 
 
 #: What a worker process computes with; there is no other way to hand it on from one call to the

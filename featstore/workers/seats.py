@@ -52,7 +52,7 @@ class Seats:
         Seats(count=4, cpus=4, gpus=1)
         """
         total = sum(int(node.get("GPU", 0)) for node in nodes)
-        gpus = int(device.startswith("cuda") or (device == "auto" and total > 0))
+        gpus = int(device == "cuda" or (device == "auto" and total > 0))
         if count is None:
             count = max(total if gpus else sum(node.get("CPU", 0) >= 1 for node in nodes), 1)
         most = max((int(node.get("CPU", 0)) for node in nodes), default=0)

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from featstore.backbones import load_encoder
 from featstore.backbones.compiled import compiled
+from featstore.backbones.exported import export
 from featstore.backbones.torch_encoder import TorchEncoder
 from featstore.backend_trial import MOST_COSINE_DISTANCE, MOST_DIFFERENCE, deviation
 from featstore.encoder import MultiBackend
@@ -40,6 +42,29 @@ def test_torch_networks_on_other_runtimes(source: str, pixels: NDArray[np.uint8]
         assert (other.spec, other.transform) == (encoder.spec, encoder.transform)
         assert (other.numerics, other.engine.split()[0]) == ("fp32", name)
         np.testing.assert_array_equal(features[3:4], other.encode(pixels[3:4]))
+
+
+def test_weights_beside_the_graph(
+    pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are where they exceed the 2 GB of a protobuf message."""
+
+    def export_beside(encoder: TorchEncoder, images: int, folder: Path) -> onnx.ModelProto:
+        model = export(encoder, images, folder)
+        onnx.save(
+            model, str(folder / "big.onnx"), save_as_external_data=True, size_threshold=0,
+            location="big.weights",
+        )  # fmt: skip
+        graph = onnx.load(str(folder / "big.onnx"), load_external_data=False)
+        assert graph.ByteSize() < (folder / "big.weights").stat().st_size / 2
+        return graph
+
+    encoder = load_encoder(SOURCES[1], device="cpu", threads=1)
+    assert isinstance(encoder, MultiBackend)
+    inside = {name: start().encode(pixels) for name, start in encoder.backends.items()}
+    monkeypatch.setattr("featstore.backbones.exported.export", export_beside)
+    for name, start in encoder.backends.items():
+        np.testing.assert_array_equal(start().encode(pixels), inside[name])
 
 
 def test_threads_share_a_runtime(pixels: NDArray[np.uint8]) -> None:

@@ -229,6 +229,29 @@ def test_damaged_tar_files(shards: Path, photo_bytes: list[bytes], tmp_path: Pat
         data.image(7)
 
 
+def test_tar_files_that_end_without_saying_so(shards: Path, tmp_path: Path) -> None:
+    """Cut between members, in a header, and where a header is garbage: tarfile sees an end."""
+    path = shards / "photos-001.tar"
+    whole = path.read_bytes()
+    with tarfile.open(path) as tar:
+        last = tar.getmembers()[-1]
+    header, end = last.offset, last.offset_data + 512
+    assert last.size <= 512
+    for content, message in (
+        (whole[:header], rf"photos-001\.tar was cut off: .* at byte {header}\."),
+        (whole[:end], rf"photos-001\.tar was cut off: .* at byte {end}\."),
+        (whole[: header + 200], rf"photos-001\.tar is damaged, or was cut off: at byte {header}"),
+        (whole[:header] + b"x" * 512 + whole[end:], rf"is damaged.* at byte {header} there"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InvalidInputError, match=message):
+            TarImages.open(shards)
+    # What the message says helps; one block of zeros is enough.
+    for zeros in (1024, 512):
+        path.write_bytes(whole[:end] + bytes(zeros))
+        assert len(TarImages.open(shards).samples) == 24
+
+
 def test_places_without_tar_files(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"there are no \.tar files"):
         open_dataset(f"wds:{tmp_path}")
