@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MPLBACKEND := Agg
 
-.PHONY: demo test check docs suite notebooks package clean
+.PHONY: demo test check docs suite gpu notebooks package clean
 
 demo: .venv/demo
 	$(BIN)/python examples/demo.py demo
@@ -26,6 +26,12 @@ docs: .venv/dev
 # Three workers for two cores: many tests wait, for processes that start or are killed.
 suite: .venv/dev
 	$(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(1, os.cpu_count() * 3 // 2))") --dist loadfile --no-loadscope-reorder
+
+# Where there is a GPU: what only runs there, and how fast it is.  IMAGES is a folder of JPEG files.
+gpu: .venv/dev
+	$(BIN)/pytest -m gpu
+	$(BIN)/python benchmarks/imagenet_size.py --device cuda --json benchmarks/results/imagenet-size-gpu.json
+	$(BIN)/python benchmarks/extract_gpu.py $(IMAGES) --json benchmarks/results/extract-gpu.json
 
 # Run the notebooks and keep what they print; the suite runs the quickest, `pytest -m slow` all.
 notebooks: .venv/dev

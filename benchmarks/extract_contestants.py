@@ -62,7 +62,7 @@ class LoaderLoop:
     def extract(self, folder: Path, scratch: Path) -> None:
         """Compute features, put them together, save them."""
         with torch.inference_mode():
-            features = torch.cat([self.model(images) for images in self.feed(folder)])
+            features = torch.cat([self.model(images).cpu() for images in self.feed(folder)])
         np.save(scratch / "features.npy", features.numpy())
 
 
