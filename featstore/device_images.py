@@ -73,7 +73,9 @@ class DeviceDecoder:
                 "--decode fast, or dct for large photos"
             )
         self._files = MicroBatch(_FILES)
-        self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        self._stream: torch.cuda.Stream | None = None
+        if self._device.type == "cuda":
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         file = io.BytesIO()
         Image.new("L", _SMALL).save(file, "JPEG")
         try:

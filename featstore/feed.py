@@ -182,8 +182,13 @@ class PixelFeed:
         # Of an image that was given up, nothing is looked at any more.
         files = {i: file for i, file in list(flight.files.items()) if not reasons[i]}
         places = {one.transform: flight.buffers[one] for one in self._on_device}
-        for i in decoder.fill(files, places):
-            reasons[i] = self._fill(flight.rows[i], i, flight.buffers, None)
+        again = {
+            i: self._threads.submit(partial(self._fill, flight.rows[i], i, flight.buffers, None))
+            for i in decoder.fill(files, places)
+        }
+        flight.tasks += again.values()
+        for i, task in again.items():
+            reasons[i] = self._reason(flight.rows[i], task)
         return reasons
 
     def _reason(self, row: int, task: WatchedTask[str | None]) -> str | None:

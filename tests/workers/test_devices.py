@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tiny_images import TinyImages
 
@@ -64,7 +66,11 @@ def test_ranks_of_one_machine() -> None:
     ]
 
 
-def test_several_devices_want_processes_of_this_machine() -> None:
-    images, net = TinyImages(3), "random/resnet18?size=32"
+def test_several_devices_want_processes_of_this_machine(tmp_path: Path) -> None:
+    images, net, out = TinyImages(3), "random/resnet18?size=32", tmp_path / "s.zarr"
     with pytest.raises(InvalidInputError, match="want a process each: engine='processes'"):
-        fs.extract(images, net, "never.zarr", device="cuda:0,cuda:1")
+        fs.extract(images, net, out, device="cuda:0,cuda:1")
+    assert not out.exists()
+    for device in ("cuda:1", "cuda:0,cuda:1"):
+        with pytest.raises(InvalidInputError, match="Ray chooses the GPU of each actor"):
+            fs.extract(images, net, out, device=device, engine="ray")
