@@ -5,10 +5,11 @@
     python benchmarks/imagenet.py --device cpu --shape 3000 64 10 --queries 200   # does it run?
 
 Features are float16, class means plus noise: accuracies say nothing, and how many passes a solver
-needs is another matter with real ones, above all at large C, where these are separable.  Four pieces of work: the linear evaluation
-of Cole et al. 2022 (90 epochs), one exact logistic regression, the 45 values of C of the preset
-`dinov2-logreg` as one path, and the 20 nearest of all queries.  Each is first done on few rows,
-outside the clock, which loads the libraries.  Memory is the greatest of torch's on the device.
+needs is another matter with real ones, above all at large C, where these are separable.  Four
+pieces of work: the linear evaluation of Cole et al. 2022 (90 epochs), one exact logistic
+regression, the 45 values of C of the preset `dinov2-logreg` as one path, and the 20 nearest of all
+queries.  Each is first done on few rows, outside the clock, which loads the libraries.  Memory is
+the greatest of torch's on the device.
 """
 
 from __future__ import annotations
