@@ -146,7 +146,10 @@ def main() -> None:
     if arguments.json:
         document = {
             "machine": facts,
-            "data": {"source": str(arguments.data or "digits"), "shape": X.shape},
+            "data": {
+                "source": arguments.data.name if arguments.data else "digits",
+                "shape": X.shape,
+            },
             "timings": [asdict(row) for row in timings],
         }
         arguments.json.write_text(json.dumps(document, indent=2))

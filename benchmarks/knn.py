@@ -179,7 +179,10 @@ def main() -> None:
     if arguments.json:
         document = {
             "machine": facts,
-            "data": {"source": str(arguments.data or "synthetic"), "shape": X.shape},
+            "data": {
+                "source": arguments.data.name if arguments.data else "synthetic",
+                "shape": X.shape,
+            },
             "queries": len(queries),
             "k": arguments.k,
             "timings": [asdict(row) for row in timings],

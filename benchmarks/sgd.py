@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import SGDClassifier
@@ -38,6 +36,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from featstore.probes import SGDProbe, fit_together
 from featstore.probes.initial_weights import initial_weights
 from featstore.probes.sample_order import SampleOrder
+from store_harness.machine import describe
 
 OURS = "featstore"
 LOADER = "DataLoader + nn.Linear"
@@ -195,19 +194,6 @@ def synthetic(n: int, d: int, k: int) -> Data:
     return X, y
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """Describe what the numbers were taken on."""
-    return {
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "python": platform.python_version(),
-        **{lib.__name__: lib.__version__ for lib in (np, sklearn, torch)},
-    }
-
-
 def main() -> None:
     """Read the arguments, measure, print tables."""
     parser = argparse.ArgumentParser(
@@ -219,6 +205,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--whole", action="store_true", help="time complete fits; always on CUDA")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--products", choices=["float32", "float16"], default="float32")
     parser.add_argument("--json", type=Path, help="write machine and timings to this file")
@@ -232,15 +219,17 @@ def main() -> None:
             X, y = file["X"], file["y"].astype(np.int64)
     if arguments.normalise:
         X = (X / np.linalg.norm(X.astype(np.float32), axis=1, keepdims=True)).astype(X.dtype)
-    facts = machine(arguments.threads)
+    facts = describe(Path.cwd(), {"numpy", "scikit-learn", "torch"})
+    facts["threads"] = arguments.threads
+    facts["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     print("; ".join(f"{key} {value}" for key, value in facts.items()))
     print(f"X {X.shape} {X.dtype}, {len(np.unique(y))} classes, {arguments.repeats} repeats")
 
     torch.set_num_threads(arguments.threads)
-    timings = {}
+    timings, far = {}, None
     options = {"epochs": arguments.epochs, "repeats": arguments.repeats}
     with threadpool_limits(arguments.threads):
-        if arguments.device == "cuda":
+        if arguments.whole or arguments.device == "cuda":
             timings["whole training"] = whole_training((X, y), arguments)
         else:
             timings["peers"] = measure(peers((X, y), arguments.epochs), **options)
@@ -259,9 +248,15 @@ def main() -> None:
         document = {
             "machine": facts,
             "data": {
-                "source": str(arguments.data or f"synthetic {arguments.synthetic}"),
+                "source": arguments.data.name if arguments.data else "synthetic",
                 "shape": X.shape,
+                "dtype": str(X.dtype),
+                "classes": len(np.unique(y)),
+                "normalised": arguments.normalise,
             },
+            "epochs": arguments.epochs,
+            "repeats": arguments.repeats,
+            "torch_float32_to_float64": far,
             "timings": {title: [asdict(row) for row in rows] for title, rows in timings.items()},
         }
         arguments.json.write_text(json.dumps(document, indent=2))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _INTEGERS: dict[str, tuple[Any, Any, int, int]] = {
     "float16": (np.int16, np.uint16, 0x7C00, 0xFC00),
     "float32": (np.int32, np.uint32, 0x7F80_0000, 0xFF80_0000),
+    "float64": (np.int64, np.uint64, 0x7FF0_0000_0000_0000, 0xFFF0_0000_0000_0000),
 }
 #: Values looked at together are to stay in the processor's cache.
 _PIECE = 1 << 18
@@ -23,7 +24,7 @@ def all_finite(X: NDArray[Any]) -> bool:
     Parameters
     ----------
     X
-        float16 or float32, C-contiguous.
+        float16, float32 or float64; copied unless it is C-contiguous.
 
     Examples
     --------
@@ -45,7 +46,7 @@ def finite_rows(X: NDArray[Any]) -> NDArray[np.bool_]:
     Parameters
     ----------
     X
-        Shape (n, d), float16 or float32, C-contiguous.
+        Shape (n, d), float16, float32 or float64; copied unless it is C-contiguous.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from featstore.errors import InvalidInputError
+from featstore.finite import finite_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +56,7 @@ def features_of(estimator: Any, X: Any, *, reset: bool) -> NDArray[np.floating]:
         ensure_all_finite=False,
     )
     bad = np.concatenate(
-        [rows.start + np.flatnonzero(~np.isfinite(X[rows]).all(axis=1)) for rows in blocks(len(X))]
+        [rows.start + np.flatnonzero(~finite_rows(X[rows])) for rows in blocks(len(X))]
     )
     if len(bad):
         raise InvalidInputError(

@@ -29,6 +29,8 @@ def fits(plan: Plan, device: torch.device) -> bool:
     """Whether the design matrix of all rows fits in the free memory of a CUDA device."""
     row = plan.new_design(1, plan.dim, device)
     free, _ = torch.cuda.mem_get_info(device)
+    # What earlier trainings gave back is kept by torch, to be used again.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return plan.order.n * row.numel() * row.element_size() <= _MEMORY_SHARE * free
 
 
@@ -110,7 +112,8 @@ def _captured(work: Callable[[], None], stacks: Sequence[HeadStack]) -> Callable
             work()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # By default calls of other threads, such as a loader that pins memory, would end the capture.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         work()
     for tensor, value in zip(changed, before, strict=True):
         tensor.copy_(value)
