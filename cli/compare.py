@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw many runs and what cannot be told apart: .svg, .pdf or .png.",
+    help="Draw many runs and what cannot be told apart, or their means: .svg, .pdf or .png.",
 )
 @click.option(
     "--limit",
@@ -90,11 +90,11 @@ def command(
     if all_pairs and seeds_and_draws:
         raise InvalidInputError("choose one of --all-pairs and --seeds-and-draws")
     many = all_pairs or len(runs) > 2
-    if plot is not None and not many:
+    if plot is not None and not (many or seeds_and_draws):
         raise InvalidInputError("--plot draws many runs: name three or more, or take --all-pairs")
     opened = FeatureStore.open(store)
     if seeds_and_draws:
-        show_noise(opened, runs or _chosen(opened, target, preset, subsets=True), options)
+        show_noise(opened, runs or _chosen(opened, target, preset, subsets=True), plot, options)
     elif many:
         show_all_pairs(opened, runs or _chosen(opened, target, preset), plot, options)
     elif len(runs) == 2:

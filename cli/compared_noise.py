@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
 
-from featstore.cli.output import echo_json, echo_table, points, records, with_interval
+from featstore.cli.output import (
+    echo_json,
+    echo_table,
+    points,
+    records,
+    with_interval,
+    write_figure,
+)
 
 if TYPE_CHECKING:
     from featstore.store import FeatureStore
 
 
-def show_noise(store: FeatureStore, names: Sequence[str], options: dict[str, Any]) -> None:
-    """Take the scores of runs apart, and print what was found."""
+def show_noise(
+    store: FeatureStore, names: Sequence[str], plot: Path | None, options: dict[str, Any]
+) -> None:
+    """Take the scores of runs apart, and print or draw what was found."""
+    from featstore import plots
     from featstore.many_runs import seeds_and_draws
 
     found = seeds_and_draws((store.run(name) for name in names), metric=options["metric"])
+    if plot is not None:
+        write_figure(plot, plots.seeds_and_draws(found, metric=options["metric"]))
     if options["as_json"]:
-        frames = {
-            name: records(getattr(found, name)) for name in ("components", "features", "pairs")
-        }
+        tables = ("components", "features", "pairs", "scores")
+        frames = {table: records(getattr(found, table)) for table in tables}
         echo_json({**vars(found), **frames})
         return
     parts = found.components

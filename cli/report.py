@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from featstore.cli.arguments import chosen_taxonomy
 from featstore.cli.output import echo_json, json_option
 from featstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from featstore.html_report.embedding import MapMethod
 
 _STUDY = ".toml"
 
@@ -38,6 +42,11 @@ _STUDY = ".toml"
 )
 @click.option("--map", "with_map", is_flag=True, help="Place test rows on a plane; takes seconds.")
 @click.option("--map-features", help="The same, by these features: a[,b…] [default: the best's].")
+@click.option(
+    "--map-method",
+    type=click.Choice(["tsne", "umap"]),
+    help="The same, by this method [default: tsne; umap needs featstore[umap]].",
+)
 @click.option("--title", help="Of the page [default: from the store's name].")
 @json_option
 def command(
@@ -49,6 +58,7 @@ def command(
     images: Path | None,
     with_map: bool,
     map_features: str | None,
+    map_method: MapMethod | None,
     title: str | None,
     as_json: bool,
 ) -> None:
@@ -69,14 +79,22 @@ def command(
     from featstore.store import FeatureStore
 
     named = [word.strip() for word in (map_features or "").split(",") if word.strip()]
-    show_map: bool | list[str] = named or with_map
+    show_map: bool | list[str] = named or with_map or map_method is not None
+    method = map_method or "tsne"
     if store.endswith(_STUDY):
         from featstore.study import Study
 
         if run_names or taxonomy:
             raise InvalidInputError("a study says which runs; --run and --taxonomy go with a store")
         study = Study.from_toml(store)
-        pages = study.report(out, results=results, images=images, show_map=show_map, title=title)
+        pages = study.report(
+            out,
+            results=results,
+            images=images,
+            show_map=show_map,
+            map_method=method,
+            title=title,
+        )
     else:
         opened = FeatureStore.open(store)
         chosen = None if taxonomy is None else chosen_taxonomy(opened, taxonomy)
@@ -89,6 +107,7 @@ def command(
                 results=results,
                 images=images,
                 show_map=show_map,
+                map_method=method,
                 title=title,
             )
         ]

@@ -79,9 +79,10 @@ def command(
     from featstore.errors import InvalidInputError
     from featstore.split_shift import shift
 
+    names = [name.strip() for name in features.split(",") if name.strip()]
     result = shift(
         store,
-        [name.strip() for name in features.split(",") if name.strip()],
+        names,
         a=None if a == "all" else a,
         b=None if b == "all" else b,
         other=other,
@@ -100,7 +101,7 @@ def command(
             )
         write_figure(plot, plots.shift(result.labels, a=result.a, b=result.b))
     if as_json:
-        document: dict[str, Any] = {"a": result.a, "b": result.b}
+        document: dict[str, Any] = {"a": result.a, "b": result.b, "features": names}
         document |= {"n_a": result.n_a, "n_b": result.n_b, "measures": records(result.measures)}
         document["labels"] = None
         if result.labels is not None:

@@ -149,7 +149,7 @@ def table(
     uncertainty: Any,
     as_json: bool,
 ) -> None:
-    """Show features against probes: values with 95 % intervals over test rows, the best ones bold.
+    """Show features against probes: values with 95 % intervals over test rows, the best marked.
 
     Of several seeds: the means, and ± the standard deviation over seeds.
     """
@@ -174,8 +174,8 @@ def table(
         echo_json(records(found))
         return
     names = ", ".join(dict.fromkeys(found["metric"]))
-    title = f"{names} in %, 95 % interval; best features of a column in bold"
-    echo_table(sheet(_short(found), bold=("[bold]", "[/bold]")), title=title)
+    title = f"{names} in %, 95 % interval; best features of a column: *"
+    echo_table(sheet(_short(found), bold=("*", "")), title=title)
     if out is not None:
         click.echo(f"{out}: {_FORMATS[out.suffix]}")
 

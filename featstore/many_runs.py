@@ -128,7 +128,7 @@ def seeds_and_draws(
 
 
 def _check_alike(a: ProbeRun, b: ProbeRun, digest: str) -> None:
-    mine, theirs = _settled(a.config), _settled(b.config)
+    mine, theirs = settled(a.config), settled(b.config)
     differ = [f"{key}: {mine[key]} | {theirs[key]}" for key in mine if mine[key] != theirs[key]]
     if differ:
         raise InvalidInputError(
@@ -150,6 +150,7 @@ def _check_alike(a: ProbeRun, b: ProbeRun, digest: str) -> None:
     )
 
 
-def _settled(config: RunConfig) -> dict[str, object]:
+def settled(config: RunConfig) -> dict[str, object]:
+    """Return what runs share that differ in feature, seed and draw of training rows alone."""
     fixed = config.value if config.selected_on == "fixed" else None
     return {name: getattr(config, name) for name in _ALIKE} | {"value": fixed}

@@ -192,6 +192,8 @@ def test_order_of_the_contents(page: Page) -> None:
         "Granularity",
         "Classes",
         "Comparison",
+        "Gains of classes",
+        "Difficulty",
         "Fusion",
         "Calibration",
         "Choice of C and k",

@@ -315,9 +315,9 @@ def test_difficulty_follows_the_chosen_from_left_to_right():
     a, b = run(60), run(60, strength=2.5, seed=1)
     found = analysis.difficulty(a, b, n_boot=0)
     ax = plots.difficulty(found, chosen_by="b")
-    drawn = sorted(line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "-")
-    expected = sorted(found.followed.query("chosen_by == 'b'")["value_b"])
-    np.testing.assert_allclose(drawn, expected)
+    drawn = np.concatenate([lines.get_segments() for lines in ax.collections])[..., 1]
+    expected = found.followed.query("chosen_by == 'b'")[["value_b", "value_a"]]
+    np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(expected, axis=0))
 
 
 def test_confusion_rows_are_shares():

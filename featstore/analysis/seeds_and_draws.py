@@ -41,6 +41,8 @@ class SeedsAndDraws(Displayed):
         One row per pair: a, b, difference (b - a), low, high (of its mean; the same seed and draw
         are subtracted from each other first), one_low, one_high (where a single new seed and draw
         would put it), verdict.
+    scores
+        What was taken apart: feature, seed, draw, value.
     n_seeds, n_draws
         Levels of the factors.
     level
@@ -50,6 +52,7 @@ class SeedsAndDraws(Displayed):
     components: pd.DataFrame
     features: pd.DataFrame
     pairs: pd.DataFrame
+    scores: pd.DataFrame
     n_seeds: int
     n_draws: int
     level: float
@@ -131,6 +134,7 @@ def seeds_and_draws(scores: pd.DataFrame, *, level: float = 0.95) -> SeedsAndDra
         components=pd.DataFrame(components),
         features=pd.DataFrame(means),
         pairs=pd.DataFrame(pairs, columns=columns),
+        scores=scores[list(_COLUMNS)].reset_index(drop=True),
         n_seeds=n_seeds,
         n_draws=n_draws,
         level=level,

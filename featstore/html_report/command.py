@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from featstore.html_report.embedding import MapMethod
 from featstore.presets import PRESETS, Preset
 from featstore.run_config import RunConfig
 from featstore.store import FeatureStore
@@ -75,7 +76,7 @@ def probe_command(config: RunConfig, name: str, store: str, *, splits: Sequence[
     words += ["--target", config.target]
     if config.scaling != "none":
         words += ["--scaling", config.scaling]
-    train, val = _train_and_val(config.train_split, splits)
+    train, val = train_and_val(config.train_split, splits)
     if val is None and config.selected_on in splits:
         val = config.selected_on
     words += ["--train", train] if train != "train" else []
@@ -112,6 +113,7 @@ def report_command(
     results: Sequence[str | Path],
     images: str | Path | None,
     show_map: bool | Sequence[str],
+    map_method: MapMethod,
     title: str | None,
 ) -> str:
     """Return the `featstore report` command, without a taxonomy that came from a file."""
@@ -123,12 +125,13 @@ def report_command(
     words += [] if images is None else ["--images", str(images)]
     words += ["--map"] if show_map is True else []
     words += ["--map-features", ",".join(show_map)] if isinstance(show_map, Sequence) else []
+    words += ["--map-method", map_method] if show_map and map_method != "tsne" else []
     if title is not None:
         words += ["--title", title]
     return shlex.join(words)
 
 
-def _train_and_val(train_split: str, splits: Sequence[str]) -> tuple[str, str | None]:
+def train_and_val(train_split: str, splits: Sequence[str]) -> tuple[str, str | None]:
     """Take apart ``train+val``, the name of rows that were refitted on together."""
     if train_split in splits:
         return train_split, None

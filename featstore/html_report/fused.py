@@ -116,7 +116,7 @@ def _row(board: Board, entry: Entry) -> dict[str, object] | None:
     return {
         "a": config.features[0],
         "b": config.features[1],
-        "protocol": config.probe_label,
+        "protocol": entry.label.removeprefix(f"{' + '.join(config.features)} · "),
         "dim": config.dim,
         "score_a": scores[0],
         "score_b": scores[1],

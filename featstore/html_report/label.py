@@ -9,14 +9,17 @@ from featstore.run import ProbeRun
 from featstore.run_config import RunConfig
 
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
-    lambda config: f"on {' + '.join(config.test_features or config.features)}",
-    lambda config: config.preset,
+    lambda config: f"on {' + '.join(config.test_features)}" if config.test_features else "",
+    lambda config: "" if config.preset == config.probe else config.preset,
     lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
     lambda config: config.how_chosen,
-    lambda config: f"{config.parameter} = {config.value:g}",
+    lambda config: _value(config) if config.selected_on == "fixed" else "",
+    lambda config: config.train_subset or f"all of {config.train_split}",
     lambda config: f"{config.n_train:,} training rows",
     lambda config: f"seed {config.seed}",
+    lambda config: _value(config),
 )
+"""What was asked for before what came of it, such as the value that was chosen."""
 
 
 def labels(runs: Sequence[ProbeRun]) -> list[str]:
@@ -38,11 +41,15 @@ def labels(runs: Sequence[ProbeRun]) -> list[str]:
             details = [describe(runs[i].config) for i in alike]
             if len(set(details)) > 1:
                 for i, detail in zip(alike, details, strict=True):
-                    found[i] += f", {detail}"
+                    found[i] += f", {detail}" if detail else ""
     for alike in _collisions(found):
         for i in alike:
             found[i] += f", {runs[i].name}"
     return found
+
+
+def _value(config: RunConfig) -> str:
+    return f"{config.parameter} = {config.value:g}"
 
 
 def _collisions(found: Sequence[str]) -> list[list[int]]:

@@ -15,8 +15,9 @@ from markupsafe import Markup
 from featstore._version import __version__
 from featstore.errors import InvalidInputError
 from featstore.html_report.board import Board, boards
+from featstore.html_report.class_sizes import class_sizes
 from featstore.html_report.command import report_command
-from featstore.html_report.embedding import embedding
+from featstore.html_report.embedding import MapMethod, embedding
 from featstore.html_report.levels import covering_level
 from featstore.html_report.mistakes import image_root, mistakes
 from featstore.html_report.numbers import FILTERS
@@ -40,6 +41,7 @@ def report(
     results: Sequence[str | Path] = (),
     images: str | Path | None = None,
     show_map: bool | Sequence[str] = False,
+    map_method: MapMethod = "tsne",
     title: str | None = None,
 ) -> Path:
     """Write a page about the runs of a store: one HTML file that needs no network.
@@ -64,8 +66,10 @@ def report(
         Folder that the ids of samples are paths in: images of the most confused classes are shown.
         By default the one that was extracted from, where it is still there.
     show_map
-        Whether to place test rows on a plane (t-SNE, which takes seconds); or the features to do
-        it by, those of the best run by default.
+        Whether to place test rows on a plane, which takes seconds; or the features to do it by,
+        those of the best run by default.
+    map_method
+        ``"tsne"``, or ``"umap"``, which needs the package umap-learn.
     title
         Of the page; made from the store's name by default.
 
@@ -78,7 +82,9 @@ def report(
     ------
     InvalidInputError
         If there is no run, `out` is a folder or in none, the taxonomy covers no target, `images`
-        is no folder, or a file holds no result.
+        is no folder, a file holds no result, or the map is by no known method.
+    MissingDependencyError
+        If umap-learn is asked for and not installed.
     FeatureNotFoundError
         If there is no run of a name.
     StorageError
@@ -105,13 +111,19 @@ def report(
     root = image_root(store.attributes["source"], images)
     exhibits = exhibits_of(results, digests=digests)
     sections = [
-        section(board, f"s{i}", taxonomies, corruptions=_corruptions(store))
+        section(
+            board,
+            f"s{i}",
+            taxonomies,
+            corruptions=_corruptions(store),
+            sizes=class_sizes(store, board.best.run),
+        )
         for i, board in enumerate(found, 1)
     ]
     maps = {}
     if show_map:
         chosen = None if show_map is True else show_map
-        maps = {one.key: embedding(store, one.board, chosen) for one in sections}
+        maps = {one.key: embedding(store, one.board, chosen, method=map_method) for one in sections}
     texts = scripts(drawing=_draws(sections) or any(maps.values()))
     page = (
         _environment()
@@ -135,6 +147,7 @@ def report(
                 results=results,
                 images=images,
                 show_map=show_map,
+                map_method=map_method,
                 title=title,
             ),
             style=Markup(template("report.css")),

@@ -19,11 +19,12 @@ from featstore.html_report.doubled import duplicates_exhibit
 from featstore.html_report.exhibit import Exhibit
 from featstore.html_report.fused import fusion_exhibit
 from featstore.html_report.noisy import label_noise_exhibit
+from featstore.html_report.shifted import shift_exhibit
 from featstore.html_report.tempered import temperature_exhibit
 
 _COMMANDS = (
-    "few-shot, quantity, fusion, similarity, calibration, corruptions, cross-domain, label-noise "
-    "or duplicates"
+    "few-shot, quantity, fusion, similarity, calibration, corruptions, cross-domain, label-noise, "
+    "duplicates or shift"
 )
 #: Keys that each kind has, and no other.
 _KEYS = {
@@ -36,6 +37,7 @@ _KEYS = {
     "cross-domain": {"protocol", "cells", "datasets"},
     "label-noise": {"noise_rate", "pairs", "labels"},
     "duplicates": {"searched", "nearest", "effect"},
+    "shift": {"features", "measures", "labels", "n_a", "n_b"},
 }
 
 
@@ -123,4 +125,5 @@ _SHOWN: dict[str, Callable[[str, Sequence[dict[str, Any]]], Exhibit]] = {
     "cross-domain": lambda key, group: cross_domain_exhibit(key, group[0]),
     "label-noise": lambda key, group: label_noise_exhibit(key, group[0]),
     "duplicates": lambda key, group: duplicates_exhibit(key, group[0]),
+    "shift": lambda key, group: shift_exhibit(key, group[0]),
 }

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from featstore import plots
 from featstore.analysis.compare import Comparison, compare
@@ -20,8 +21,11 @@ from featstore.html_report.exhibit import Exhibit
 from featstore.html_report.explorer import embedded, explorer
 from featstore.html_report.figure import Figure, figure
 from featstore.html_report.finding import findings
+from featstore.html_report.followed import followed
 from featstore.html_report.fused import fused
+from featstore.html_report.gained import gained
 from featstore.html_report.levels import Levels, along
+from featstore.html_report.repeated import repeated
 from featstore.html_report.selection import Selection, selections
 from featstore.metric_names import metric_name
 from featstore.numerals import plural
@@ -69,7 +73,8 @@ class Section:
     explorer
         What the page needs to compare any two runs, as JSON; empty for a single run.
     exhibits
-        Further analyses that the stored runs allow: pairs of features, probabilities, corruptions.
+        Further analyses that the stored runs allow: seeds and draws, gains of classes, difficulty,
+        pairs of features, probabilities, corruptions.
     selections
         How C or k was chosen, run by run.
     """
@@ -107,6 +112,7 @@ def section(
     taxonomies: Sequence[Taxonomy],
     *,
     corruptions: Mapping[str, str],
+    sizes: NDArray[np.intp] | None = None,
 ) -> Section:
     """Analyse a board and draw its figures.
 
@@ -120,17 +126,22 @@ def section(
         Those that do not cover the classes are passed over.
     corruptions
         Features of corrupted images -> label of the corruption.
+    sizes
+        Training rows of each class under the best run, shape (c,); None where that is not known.
     """
     best, predictions = board.best, board.predictions
     classes = best.run.per_class()
     pairs = pd.DataFrame() if predictions.multilabel else confusion(predictions)
     comparison = _comparison(board)
+    luck = repeated(board, f"{key}-seeds")
     found = [set(entry.run.metrics["metric"]) for entry in board.entries]
     metrics = [name for name in best.run.metrics["metric"] if all(name in known for known in found)]
     return Section(
         key=key,
         board=board,
-        findings=findings(board),
+        findings=[*findings(board), *(escape(one) for one in luck.sentences[:1])]
+        if luck
+        else findings(board),
         majority=_majority(board),
         metrics={name: metric_name(name) for name in metrics},
         leaderboard=_leaderboard(board, key),
@@ -160,6 +171,9 @@ def section(
         exhibits=[
             exhibit
             for exhibit in (
+                luck,
+                gained(board, f"{key}-gains-of-classes", taxonomies, sizes),
+                followed(board, f"{key}-difficulty"),
                 fused(board, f"{key}-fusion"),
                 calibrated(board, f"{key}-calibration"),
                 corrupted(board, f"{key}-corruptions", corruptions),

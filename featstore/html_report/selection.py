@@ -13,7 +13,7 @@ from featstore.html_report.figure import Figure, figure
 from featstore.presets import PRESETS
 from featstore.run_config import RunConfig
 
-DRAWN = 12
+DRAWN = 9
 """Runs of a board whose curves are drawn; the others are told in words."""
 
 

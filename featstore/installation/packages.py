@@ -26,10 +26,16 @@ ENABLES = {
     "dask": "to_dask",
     "corruptions": "the common corruptions of ImageNet-C",
     "ray": "studies and extraction on a Ray cluster",
+    "umap": "the report's map by UMAP",
 }
 FOR_DEVELOPERS = {"dev", "demo", "bench", "docs"}
 #: Module names where they are not the distribution's.
-_MODULES = {"scikit-learn": "sklearn", "faiss-cpu": "faiss", "pillow": "PIL"}
+_MODULES = {
+    "scikit-learn": "sklearn",
+    "faiss-cpu": "faiss",
+    "pillow": "PIL",
+    "umap-learn": "umap",
+}
 #: Why a release that the requirements leave out is left out.
 _KNOWN_BAD = {("torch", "2.13.0"): "2.13.0 breaks the import of torchvision"}
 

@@ -28,6 +28,7 @@ from featstore.plots.per_class import per_class
 from featstore.plots.quantity import quantity
 from featstore.plots.reliability import reliability
 from featstore.plots.saving import save
+from featstore.plots.seeds_and_draws import seeds_and_draws
 from featstore.plots.selection_curve import selection_curve
 from featstore.plots.shift import shift
 from featstore.plots.similarity import similarity
@@ -56,6 +57,7 @@ __all__ = [
     "quantity",
     "reliability",
     "save",
+    "seeds_and_draws",
     "selection_curve",
     "shift",
     "similarity",

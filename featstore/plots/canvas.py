@@ -28,6 +28,9 @@ _PIECES = re.compile(r"(?:[^\s_/.\-]|[.\-](?![A-Za-z]))*[\s_/.\-]?")
 _LETTER = 0.064
 """Inches that a letter of nine points takes, on average and generously."""
 
+_ROOM = 4.0
+"""Inches on a page up to which names are not broken."""
+
 
 def ink() -> str:
     """Return the colour of text and axes."""
@@ -119,11 +122,10 @@ def row_axes(
     legend
         Labels that stand above.
     """
-    lines = 1
-    if ax is None and (there := worn().width) is not None:
-        lines = max((name.count("\n") + 1 for name in _fitted(names, there)), default=1)
+    shown = _fitted(names, worn().width or math.inf) if ax is None else names
+    lines = max((name.count("\n") + 1 for name in shown), default=1)
     tall = height + len(names) * max(row, 0.15 * lines + 0.06 if lines > 1 else 0)
-    return axes(ax, width=width + text_width(names), height=tall, legend=legend, rows=True)
+    return axes(ax, width=width + text_width(shown), height=tall, legend=legend, rows=True)
 
 
 def text_width(names: Iterable[str]) -> float:
@@ -189,6 +191,13 @@ def name_columns(ax: Axes, names: Sequence[str]) -> None:
     ax.set_xticks(range(len(names)), shown, rotation=45, ha="right", rotation_mode="anchor")
 
 
+def name_sides(ax: Axes, names: Sequence[str], *, width: float) -> None:
+    """Label the places 0 and 1 of a page's figure so many inches wide, in lines that never meet."""
+    room = 0.42 * min(width, _width(ax))
+    ax.set_xticks([0, 1], [_within(name, room) for name in names])
+    ax.set_xlim(-0.25, 1.25)
+
+
 def _width(ax: Axes) -> float:
     """Inches of the figure, or of the part of it that the axes have; a page gives all they need."""
     if worn().width is None:
@@ -219,7 +228,7 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
 
 def _fitted(names: Sequence[str], width: float) -> list[str]:
     """Break names that would take more than two fifths of a figure."""
-    return [_within(name, 0.42 * width) for name in names]
+    return [_within(name, min(0.42 * width, _ROOM)) for name in names]
 
 
 def _within(text: str, width: float) -> str:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from featstore.analysis.difficulty import Difficulty
 from featstore.paired_runs import difficulty as difficulty_of
-from featstore.plots.canvas import BLUE, VERMILLION, axes, grid, ink, percent, points, title
+from featstore.plots.canvas import (
+    BLUE,
+    VERMILLION,
+    axes,
+    grid,
+    ink,
+    name_sides,
+    percent,
+    points,
+    title,
+)
 from featstore.run import ProbeRun
 from featstore.run_changes import run_pair
 from featstore.run_labels import run_labels
+
+_WIDTH = 3.6
 
 
 def difficulty(
@@ -39,7 +53,6 @@ def difficulty(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from featstore.analysis.difficulty import difficulty as follow
     >>> from featstore.decisions import Decisions
     >>> rows = np.arange(80)
@@ -55,12 +68,20 @@ def difficulty(
         found = difficulty_of(*pair, n_boot=0)
     names = names or ("a", "b")
     other = "b" if chosen_by == "a" else "a"
-    ax = axes(ax, width=3.6, height=3.8)
+    ax = axes(ax, width=_WIDTH, height=3.8)
     grid(ax, "y")
     for end, colour in (("easiest", BLUE), ("hardest", VERMILLION)):
         of_end = (found.followed["chosen_by"] == chosen_by) & (found.followed["end"] == end)
-        lines = found.followed.loc[of_end, [f"value_{chosen_by}", f"value_{other}"]].to_numpy().T
-        ax.plot([0, 1], lines, color=colour, alpha=max(0.08, 1 / (1 + lines.shape[1] / 10)))
+        values = found.followed.loc[of_end, [f"value_{chosen_by}", f"value_{other}"]].to_numpy()
+        sides = np.broadcast_to([0.0, 1.0], values.shape)
+        # One collection: hundreds of single lines would take seconds.
+        lines = LineCollection(
+            list(np.stack([sides, values], axis=-1)),
+            colors=colour,
+            alpha=max(0.08, 1 / (1 + len(values) / 10)),
+            linewidths=points(1.5),
+        )
+        ax.add_collection(lines)
         ends = found.ends[(found.ends["chosen_by"] == chosen_by) & (found.ends["end"] == end)]
         means = ends[[f"other_rows_{chosen_by}", f"other_rows_{other}"]].to_numpy()[0]
         ax.plot(
@@ -72,8 +93,7 @@ def difficulty(
             markersize=points(4),
             linewidth=points(2),
         )
-    ax.set_xticks([0, 1], [names["ab".index(run)] for run in (chosen_by, other)])
-    ax.set_xlim(-0.25, 1.25)
+    name_sides(ax, [names["ab".index(run)] for run in (chosen_by, other)], width=_WIDTH)
     ax.set_ylabel(found.metric.replace("_", " ") + " of the class")
     ax.yaxis.set_major_formatter(percent())
     spearman = found.correlations["value"].iloc[0]

@@ -14,6 +14,7 @@ import pandas as pd
 from featstore.displayed import Displayed
 from featstore.errors import InvalidInputError
 from featstore.html_report import report
+from featstore.html_report.embedding import MapMethod
 from featstore.location import is_url
 from featstore.scaling import ScalingKind
 from featstore.store import FeatureStore
@@ -310,6 +311,7 @@ class Study(Displayed):
         results: Sequence[str | Path] = (),
         images: str | Path | None = None,
         show_map: bool | Sequence[str] = False,
+        map_method: MapMethod = "tsne",
         title: str | None = None,
     ) -> list[Path]:
         """Write a page about the study's runs; of several stores, one each into a folder.
@@ -318,7 +320,7 @@ class Study(Displayed):
         ----------
         out
             The file; a folder where the study has several stores.
-        results, images, show_map, title
+        results, images, show_map, map_method, title
             Of every page, see `featstore.report`.
 
         Raises
@@ -336,6 +338,7 @@ class Study(Displayed):
                 results=results,
                 images=images,
                 show_map=show_map,
+                map_method=map_method,
                 title=title,
             )
 

@@ -145,7 +145,9 @@ def test_seeds_and_draws(tmp_path: Path) -> None:
                     "--seed",
                     seed,
                 )
-    output = run("compare", store.path, "--seeds-and-draws").stdout
+    figure = tmp_path / "noise.svg"
+    output = run("compare", store.path, "--seeds-and-draws", "--plot", figure).stdout
+    assert "mean over seeds and draws" in figure.read_text()
     assert "residual" in output
     assert "b - a in points" in output
     document = run_json("compare", store.path, "--seeds-and-draws", "--preset", "ridge")
