@@ -11,9 +11,9 @@ from featstore.probes.curvature_pairs import CurvaturePairs
 from featstore.probes.fused_objective import Evaluation, FusedObjective
 from featstore.probes.lbfgs import (
     COLD_SAFETY,
-    DECREMENT_SAFETY,
     REFRESH,
     STALL,
+    WARM_SAFETY,
     Minimum,
     decrement_safety,
     gap_estimate,
@@ -58,7 +58,7 @@ def minimise_in_passes(
         here = _follow(objective, sample, theta, tangent.to(objective.dtype), here)
     if pairs is None:
         pairs = CurvaturePairs.sized_for(len(objective.design), len(theta))
-    least = DECREMENT_SAFETY if pairs else COLD_SAFETY
+    least = WARM_SAFETY if pairs else COLD_SAFETY
     _refresh(metric, here)
     gradient = metric.to_eigenbasis(here.gradient)
     best, best_value, stalled, n_iter = theta.clone(), here.value, 0, 0

@@ -15,6 +15,7 @@ from featstore.probes.preconditioner import KroneckerMetric
 STALL = 8  # iterations without a lower value: the noise floor of the precision
 REFRESH = {2, 5} | {10 * 2**i for i in range(20)}  # iterations that renew the class factor
 DECREMENT_SAFETY = 10.0
+WARM_SAFETY = 20.0  # a short way from a minimum nearby says little
 COLD_SAFETY = 5.0  # where the way from zero weights says whether more is needed
 _SAFETY_MARGIN = 2.0  # what is still to be gained comes on top of what has been
 _SLOPE_LEFT = 0.3  # the line search ends at this share of the initial slope
@@ -80,7 +81,7 @@ def minimise(
         _follow(objective, theta, tangent.to(objective.dtype), U, V)
     if pairs is None:
         pairs = CurvaturePairs.sized_for(len(U), U.shape[1])
-    least = DECREMENT_SAFETY if pairs else COLD_SAFETY
+    least = WARM_SAFETY if pairs else COLD_SAFETY
     metric.refresh(objective.class_curvature(U))
     value, gradient = _evaluate(objective, metric, theta, U, V)
     best, best_value, stalled, n_iter = theta.clone(), value, 0, 0
