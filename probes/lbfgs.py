@@ -177,7 +177,7 @@ def gap_estimate(
 
     Half the squared Newton decrement in the Kronecker metric falls short of the gap where the
     factorisation is poor (towards interpolation, measured: up to 20 times), hence the factor
-    `safety`: 10, or what the solver's own way showed to be needed.  There strong convexity,
+    `safety`: a few, or what the solver's own way showed to be needed.  There strong convexity,
     ‖∇_W f‖² / (2λ), and the intercepts' own decrement exceed the gap by about as much only, so the
     smaller of the two serves; but while that bound says nothing, nor is the decrement trusted.
     Measured on digits, synthetic features, DINOv2 and EfficientNet-Lite0 at C from 1e-6 to 1e5,
