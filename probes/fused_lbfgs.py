@@ -9,7 +9,15 @@ from torch import Tensor
 
 from featstore.probes.curvature_pairs import CurvaturePairs
 from featstore.probes.fused_objective import Evaluation, FusedObjective
-from featstore.probes.lbfgs import REFRESH, STALL, Minimum, decrement_safety, gap_estimate
+from featstore.probes.lbfgs import (
+    COLD_SAFETY,
+    REFRESH,
+    STALL,
+    WARM_SAFETY,
+    Minimum,
+    decrement_safety,
+    gap_estimate,
+)
 from featstore.probes.line_sample import LineSample
 from featstore.probes.objective import dot
 from featstore.probes.preconditioner import KroneckerMetric
@@ -50,6 +58,7 @@ def minimise_in_passes(
         here = _follow(objective, sample, theta, tangent.to(objective.dtype), here)
     if pairs is None:
         pairs = CurvaturePairs.sized_for(len(objective.design), len(theta))
+    least = WARM_SAFETY if pairs else COLD_SAFETY
     _refresh(metric, here)
     gradient = metric.to_eigenbasis(here.gradient)
     best, best_value, stalled, n_iter = theta.clone(), here.value, 0, 0
@@ -57,7 +66,7 @@ def minimise_in_passes(
     while True:
         value = here.value
         trail.append((value, 0.5 * dot(gradient, metric.apply(gradient))))
-        safety = decrement_safety(trail)
+        safety = decrement_safety(trail, least=least)
         estimate = gap_estimate(gradient, metric, objective.ridge, value=value, safety=safety)
         converged = estimate <= tol * value
         if converged or n_iter == max_iter or stalled == STALL:

@@ -19,8 +19,9 @@ from featstore.probes.optimality import Optimality
 from featstore.probes.path_point import PathPoint
 from featstore.probes.preconditioner import KroneckerMetric
 
-_SEARCH_TOL = 0.5  # of tol: room for the evaluation in float64 to differ from the solver's
+_SEARCH_TOL = 0.6  # of tol: room for the evaluation in float64 to differ from the solver's
 _SECOND_SEARCH_TOL = 0.05  # where that room was too small
+_SLACK = 1.0  # times tol: what intercepts may add to the bound before they are settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,12 @@ def fit_head(
         n_iter += minimum.n_iter
         precisions.append(str(precision).removeprefix("torch."))
         found = Optimality.of(
-            problem, basis.to_features(theta.double()), ridge, metric, safety=minimum.safety
+            problem,
+            basis.to_features(theta.double()),
+            ridge,
+            metric,
+            safety=minimum.safety,
+            slack=_SLACK * tol,
         )
         passes += objective.passes + found.passes
         if found.relative_gap <= tol or n_iter == max_iter:

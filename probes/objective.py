@@ -13,6 +13,7 @@ DIAGONAL_FROM = 200  # columns; from here on diag E[H] preconditions as well and
 _CACHE_ROWS = 256  # rows of features that stay in the L2 cache between two narrow products
 _CPU_ELEMENTS = 2**17  # per elementwise block, so that its temporaries stay in cache
 _CUDA_ELEMENTS = 2**27  # there a block only bounds memory
+_CURVATURE_ELEMENTS = 2**22  # in float64, several times over
 
 
 class Objective:
@@ -114,8 +115,19 @@ class Objective:
 
         Shape (k, k), or (k,) where only the diagonal is worth its price.
         """
-        rows = slice(0, len(U), curvature_stride(self.loss))
-        return self.loss.curvature(U[rows], rows, diagonal=U.shape[1] >= DIAGONAL_FROM)
+        n, k = U.shape
+        stride, diagonal = curvature_stride(self.loss), k >= DIAGONAL_FROM
+        block_rows = max(1, _CURVATURE_ELEMENTS // k) * stride
+        mean: Tensor | None = None
+        for start in range(0, n, block_rows):
+            rows = slice(start, min(start + block_rows, n), stride)
+            part = self.loss.curvature(U[rows], rows, diagonal=diagonal)
+            if block_rows >= n:
+                return part
+            part.mul_(len(range(n)[rows]) / len(range(0, n, stride)))
+            mean = part if mean is None else mean.add_(part)
+        assert mean is not None
+        return mean
 
 
 def curvature_stride(loss: Loss) -> int:

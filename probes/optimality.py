@@ -11,7 +11,8 @@ from featstore.probes.centred_rows import CentredRows
 from featstore.probes.certificate import Certificate, gap_bound
 from featstore.probes.fused_objective import Evaluation, FusedObjective
 from featstore.probes.head_problem import HeadProblem
-from featstore.probes.lbfgs import DECREMENT_SAFETY, gap_estimate, newton_shift, settle_intercept
+from featstore.probes.intercepts import newton_shift, settle_intercepts
+from featstore.probes.lbfgs import DECREMENT_SAFETY, gap_estimate
 from featstore.probes.objective import Objective, dot
 from featstore.probes.preconditioner import KroneckerMetric
 
@@ -52,6 +53,7 @@ class Optimality:
         metric: KroneckerMetric | None = None,
         *,
         safety: float = DECREMENT_SAFETY,
+        slack: float = 0.0,
     ) -> Optimality:
         """Evaluate a head.
 
@@ -67,6 +69,8 @@ class Optimality:
             At that λ, its class factor fresh enough; made where it is missing.
         safety
             As for `featstore.probes.lbfgs.gap_estimate`.
+        slack
+            Share of the value that intercepts may add to the bound; above, they are settled.
         """
         basis, memory = problem.basis, problem.memory
         design = CentredRows(problem.stream, basis.mean, torch.float64, memory.batch_rows)
@@ -74,14 +78,20 @@ class Optimality:
             fused = FusedObjective(
                 design, problem.loss, ridge, dtype=torch.float64, block_rows=memory.block_rows
             )
-            theta, here = _settled(problem, fused, theta)
+            theta, here = _settled(problem, fused, theta, slack)
             value, gradient, curvature = here.value, here.gradient, here.curvature
             passes = fused.passes
         else:
             raw = Objective(design, problem.loss, ridge, dtype=torch.float64)
             theta = theta.clone()
             U, V = raw.margins(theta, out=raw.new_margins()), raw.new_margins()
-            settle_intercept(raw, theta, U, scratch=V)
+
+            def settled(value: float, g: Tensor) -> bool:
+                gradient = torch.zeros_like(theta)
+                gradient[:, -1] = g
+                return _bound(problem, theta, ridge, value, gradient) <= slack * value
+
+            settle_intercepts(raw, theta, U, scratch=V, settled=settled)
             value, gradient = raw.value_and_gradient(theta, U, scratch=V)
             curvature = raw.class_curvature(U) if metric is None else None
             passes = raw.passes
@@ -116,7 +126,7 @@ class Optimality:
 
 
 def _settled(
-    problem: HeadProblem, objective: FusedObjective, theta: Tensor
+    problem: HeadProblem, objective: FusedObjective, theta: Tensor, slack: float
 ) -> tuple[Tensor, Evaluation]:
     """Settle the intercepts by Newton's method, a pass for each step; until they hardly matter.
 
@@ -126,8 +136,9 @@ def _settled(
     for _ in range(_SETTLE_PASSES):
         gradient = here.gradient
         bound = _bound(problem, theta, objective.ridge, here.value, gradient)
-        if bound <= dot(gradient[:, :-1], gradient[:, :-1]) / objective.ridge:
-            break  # half of it is the weights' own
+        own = dot(gradient[:, :-1], gradient[:, :-1]) / (2 * objective.ridge)
+        if bound - own <= max(own, slack * here.value):
+            break
         assert here.curvature is not None
         shifted = theta.clone()
         shifted[:, -1] += newton_shift(here.curvature, gradient[:, -1])

@@ -262,6 +262,11 @@ class KroneckerMetric:
             return gradient * self._inverse
         return self._U @ ((self._U.T @ gradient) * self._inverse)
 
+    def intercept_decrement(self, gradient: Tensor) -> float:
+        """Half the squared Newton decrement in the intercepts alone, of a gradient (k, r + 1)."""
+        g = gradient[:, -1] if self._U is None else self._U.T @ gradient[:, -1]
+        return 0.5 * (g.square() * self._inverse[:, -1]).sum(dtype=torch.float64).item()
+
 
 def solver_dtype(dtype: Precision, shape: tuple[int, ...]) -> torch.dtype:
     """Return the precision of the design for features of this shape.

@@ -82,4 +82,5 @@ def test_memory_stays_small_next_to_the_features(n, k, memory):
 def test_safety_grows_with_what_the_decrement_missed():
     assert decrement_safety([(1.0, 0.5)]) == 10
     assert decrement_safety([(2.0, 0.5), (1.5, 0.4), (1.2, 0.2)]) == 10
-    assert decrement_safety([(9.0, 1e-9), (2.0, 0.02), (1.2, 0.01)]) == pytest.approx(60)
+    assert decrement_safety([(2.0, 0.5), (1.5, 0.4), (1.2, 0.2)], least=1) == pytest.approx(1.5)
+    assert decrement_safety([(9.0, 1e-9), (2.0, 0.02), (1.2, 0.01)]) == pytest.approx(80)

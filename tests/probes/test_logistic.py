@@ -104,6 +104,16 @@ def test_more_than_200_classes_use_the_diagonal_factor(oracle):
     assert abs(oracle(X, y, 0.1).suboptimality(probe)) <= 1e-6
 
 
+def test_many_classes_are_certified_at_once():
+    rng = np.random.default_rng(0)
+    y = np.tile(np.arange(250), 8)
+    X = rng.normal(size=(250, 30))[y] + 2 * rng.normal(size=(2000, 30))
+    for tol in (1e-2, 1e-3, 1e-4):
+        certificate = LogisticProbe(1.0, tol=tol).fit(X, y).certificate_
+        assert certificate.converged
+        assert certificate.passes == certificate.n_iter + 2  # the first gradient, the certificate
+
+
 @pytest.mark.parametrize("n", [30, 300])
 def test_duplicated_and_constant_columns(few_digits, oracle, n):
     X, y = few_digits[0][:n], few_digits[1][:n]

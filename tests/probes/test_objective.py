@@ -130,3 +130,12 @@ def test_line_search_finds_the_valley_from_any_length_of_step(scale):
     (there,) = torch.autograd.grad(plain(moved), moved)
     assert abs(dot(there, direction)) <= 0.3 * abs(slope)
     assert plain(moved) < plain(theta)
+
+
+@pytest.mark.parametrize(("kind", "k"), [("softmax", 4), ("softmax", 210), ("sigmoid", 3)])
+def test_curvature_in_blocks_is_the_curvature(monkeypatch, kind, k):
+    objective, _, theta = problem(kind, k)
+    U = objective.margins(theta, out=objective.new_margins())
+    whole = objective.class_curvature(U)
+    monkeypatch.setattr("featstore.probes.objective._CURVATURE_ELEMENTS", 70 * k)  # 8 blocks
+    torch.testing.assert_close(objective.class_curvature(U), whole)
