@@ -315,12 +315,12 @@ def column_means(
         If X holds NaN or infinity.
     """
     n, d = stream.shape
-    total = torch.zeros(d, dtype=torch.float64)
-    for _, block in stream.blocks(total.device, size=STREAMED_ROWS, batch_rows=batch_rows):
+    total = torch.zeros(d, dtype=torch.float64, device=device)
+    for _, block in stream.blocks(device, size=STREAMED_ROWS, batch_rows=batch_rows):
         total += block.sum(0, dtype=torch.float64)
     if not total.isfinite().all():
         raise InvalidInputError("X contains NaN or infinity; drop these rows")
-    return (total / n).to(device)
+    return total / n
 
 
 def gram_rows(n: int, r: int, seed: int) -> Tensor | None:
