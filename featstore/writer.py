@@ -29,9 +29,11 @@ from featstore.seal import encode_metadata
 from featstore.shards import ShardLayout
 from featstore.spec import FeatureSpec
 
-#: Shards that are written, flushed or committed at a time.  With two of them the medium waits for
-#: the next one to be written: measured, 1.1 s in place of 0.6 s for 1.2 GB.
-IN_FLIGHT = 3
+#: Shards that are written, flushed or committed at a time.  With fewer the medium waits for the
+#: next one to be written: measured with 2, 3 and 6 of them, 1.1, 0.75 and 0.65 s for 1.2 GB.
+IN_FLIGHT = 6
+#: The same on object storage, where they are in memory until they have been sent.
+IN_FLIGHT_REMOTE = 3
 
 
 class FeatureWriter:
@@ -108,7 +110,8 @@ class FeatureWriter:
         self._claims: dict[int, Claim] = {}
         self._pending: list[Future[None]] = []
         self._filling = threading.Lock()
-        self._room = threading.BoundedSemaphore(IN_FLIGHT)
+        self._in_flight = IN_FLIGHT_REMOTE if self.folder.local is None else IN_FLIGHT
+        self._room = threading.BoundedSemaphore(self._in_flight)
         self._buffer: NDArray[Any] | None = None
         self._process = os.getpid()
 
@@ -190,7 +193,7 @@ class FeatureWriter:
             NaN.
         wait
             Return when the shard is committed.  Otherwise the call returns when the bytes are
-            handed over; three shards at most are flushed and committed in the background.  `flush`
+            handed over; a few shards are flushed and committed in the background.  `flush`
             and `seal` wait for them, and an error is raised by the next call.
 
         Raises
@@ -239,7 +242,9 @@ class FeatureWriter:
         else:
             with self._lock:
                 if self._pool is None:
-                    self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="featstore-write")
+                    self._pool = ThreadPoolExecutor(
+                        self._in_flight, thread_name_prefix="featstore-write"
+                    )
                 self._pending.append(self._pool.submit(self._commit, commit, staged))
 
     def _commit(self, commit: Commit, staged: Staged) -> None:
@@ -360,7 +365,7 @@ class FeatureWriter:
         except CorruptStoreError:
             self._is_open()  # removed by another process: that is to be said
             raise
-        self.folder.flush()
+        self.log.flush(commits)
         shards = [commits[i] for i in range(self.layout.n_shards)]
         manifest = encode_manifest(self.spec.to_json(), self.spec.digest, shards)
         self.folder.write(MANIFEST, [manifest])
