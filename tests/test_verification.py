@@ -489,8 +489,11 @@ def test_leftovers_are_no_damage(store: FeatureStore) -> None:
         "features/pixels/_commits/00000001.json": "is left over by a process that was killed",
         "features/half/_commits/00000001.0123456789ab.staged": "is left over by a process",
         "runs/run/extra": "is no part of the store",
+        "copy": "is no part of the store, with 4 files",
     }
-    for name in leftovers:
+    shutil.copytree(store.path / "samples" / "ids", store.path / "copy" / "of" / "ids")
+    shutil.copytree(store.path / "samples" / "ids", store.path / "copy" / "of" / "more")
+    for name in leftovers.keys() - {"copy"}:
         path = store.path / name
         path = path / "zarr.json" if "/.x" in name else path
         path.parent.mkdir(parents=True, exist_ok=True)
