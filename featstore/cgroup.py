@@ -60,7 +60,7 @@ def cgroup_limits(root: Path = Path("/")) -> Limits:
         for limit, left in _memory(group):
             memory.append(limit)
             free += [] if left is None else [left]
-    return Limits(*(min(amounts, default=None) for amounts in (cores, memory, free)))
+    return Limits(min(cores, default=None), min(memory, default=None), min(free, default=None))
 
 
 def _memory(group: Path) -> Iterator[tuple[int, int | None]]:
