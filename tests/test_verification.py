@@ -26,6 +26,7 @@ import featstore as fs
 from featstore import sums
 from featstore.commits import content_digest, encode_json, manifest_digest
 from featstore.errors import NotAStoreError, StoreNotFoundError
+from featstore.local_folder import LocalFolder
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy
@@ -473,6 +474,24 @@ def test_a_store_that_is_being_written_to(tmp_path: Path) -> None:
     while writer.is_alive():
         assert damage_in(store) == []
     writer.join()
+    assert fs.verify(store) == []
+
+
+def test_what_is_removed_meanwhile_is_no_damage(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LocalFolder.files
+
+    def files_and_then_none(folder: LocalFolder) -> dict[str, int]:
+        found = files(folder)
+        if folder.path == store.path:
+            store.delete_run("run")
+            store.delete_taxonomy("halves")
+            for name in store.features:
+                store.delete_feature(name)
+        return found
+
+    monkeypatch.setattr(LocalFolder, "files", files_and_then_none)
     assert fs.verify(store) == []
 
 
