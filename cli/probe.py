@@ -29,6 +29,7 @@ from featstore.errors import InvalidInputError, SharedGroupsWarning
 
 if TYPE_CHECKING:
     from featstore.run_config import RunConfig
+    from featstore.store import FeatureStore
 
 #: Ratio of scales from which on the smaller of two fused blocks hardly counts.
 _DROWNING = 5
@@ -96,6 +97,12 @@ _DROWNING = 5
 )
 @click.option("--max-memory", help="What the probe may take, e.g. 2GB [default: its quickest way].")
 @click.option("--name", help="Name of the run [default: from the configuration].")
+@click.option(
+    "--save/--no-save",
+    default=True,
+    show_default=True,
+    help="Store the run; without, stores that cannot be written will do.",
+)
 @json_option
 def command(
     store: str, features: str | None, fuse: str | None, as_json: bool, **options: Any
@@ -117,8 +124,7 @@ def command(
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
-    sealed = [name for name in opened.features if opened.feature(name).sealed]
-    choices = _choices(sealed, features, fuse)
+    choices = _choices(opened, features, fuse)
     if options["test_features"] and len(choices) > 1:
         raise InvalidInputError("--test-feature needs --features or --fuse: what to train on")
     if options["name"] and len(choices) > 1:
@@ -151,13 +157,14 @@ def command(
             _note_scales(block_scales(opened.view(run.config.features, split="train")))
 
 
-def _choices(known: list[str], features: str | None, fuse: str | None) -> list[list[str]]:
+def _choices(store: FeatureStore, features: str | None, fuse: str | None) -> list[list[str]]:
     if features and fuse:
         raise InvalidInputError("give --features or --fuse, not both")
     if fuse:
         return [[name.strip() for name in fuse.split(",") if name.strip()]]
     if features:
         return [[features]]
+    known = [name for name in store.features if store.feature(name).sealed]
     if not known:
         raise InvalidInputError(
             "the store has no complete features yet; run `featstore extract` first"

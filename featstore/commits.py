@@ -109,6 +109,7 @@ class CommitLog:
         self.folder = folder
         self.spec_digest = spec_digest
         self._is_open = is_open
+        self._lasting: set[int] = set()
 
     def read(self) -> dict[int, Commit]:
         """Return the committed shards."""
@@ -242,6 +243,15 @@ class CommitLog:
             self._finish(commit, staged)
         self.folder.delete(staged)
 
+    def flush(self, shards: Iterable[int]) -> None:
+        """Make sure that the names of committed shards last, whoever gave them.
+
+        Those that were finished here last already; others may be at this very point.
+        """
+        others = [shard_name(shard) for shard in shards if shard not in self._lasting]
+        if others:
+            self.folder.flush_names(*others)
+
     def clear(self) -> None:
         """Remove all markers; they are in the manifest now."""
         if self.folder.names(COMMITS) or self.folder.size(COMMITS) is not None:
@@ -259,6 +269,7 @@ class CommitLog:
         # Once for all three names.  A power cut before it may keep any of them and lose the rest:
         # a marker without its bytes does not count, and bytes without a marker neither.
         self.folder.flush_names(marker_name(commit.shard), staged, target)
+        self._lasting.add(commit.shard)
 
     def markers(self) -> dict[str, tuple[Commit | None, str | None]]:
         """Return every marker's commit and where its bytes were staged.

@@ -18,6 +18,7 @@ from typing import Any
 
 from featstore.errors import StorageError
 from featstore.preallocation import preallocate
+from featstore.write_back import begin_write_back
 
 PARTIAL = ".partial"
 STAGED = ".staged"
@@ -69,6 +70,8 @@ class Aside:
                     if taken == 0:
                         raise OSError(errno.EIO, os.strerror(errno.EIO))
                     left = left[taken:]
+                if nbytes:
+                    begin_write_back(self._descriptor)
         except BaseException:
             self.discard()
             raise

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featstore.errors import InvalidInputError, SharedGroupsWarning
+from featstore.errors import InvalidInputError, SharedGroupsWarning, StorageError
 from featstore.groups import Groups
 from featstore.head import Head
 from featstore.history import environment, record
@@ -129,7 +129,7 @@ def probe(
     name
         Of the run; made from the configuration by default.
     save
-        Whether to store the run.
+        Whether to store the run; without it, stores that cannot be written will do.
     keep_fitted
         Whether the run holds on to the fitted probe, and to all that this keeps in memory, for
         `featstore.apply_probe`.
@@ -205,9 +205,13 @@ def evaluate(
     """
     store, parts, plan, protocol = setup.store, setup.parts, setup.plan, setup.protocol
     seed, scaling = setup.arguments.seed, setup.arguments.scaling
+    if save:
+        _check_writable(store)
     if name is not None:
+        checked_name(name)
+    if name is not None and save:
         asked = (setup.features, setup.target, protocol.name, setup.arguments.test_features)
-        _check_free(store, checked_name(name), asked)
+        _check_free(store, name, asked)
     shared_groups = _warn_of_shared_groups(parts, setup.groups)
     estimator = setup.estimator()
     learner = Learner(estimator, setup.labels, scaling, shelf)
@@ -277,6 +281,16 @@ def evaluate(
         store.save_run(run)
         record(store.folder, "probe", run=run.name)
     return run
+
+
+def _check_writable(store: FeatureStore) -> None:
+    """Refuse before the work to save a run where that cannot be."""
+    try:
+        store.folder.child("runs").check_writable()
+    except StorageError as error:
+        raise StorageError(
+            f"{error}; or do not store the run: save=False, on the command line --no-save"
+        ) from error
 
 
 def _check_free(store: FeatureStore, name: str, asked: tuple[object, ...]) -> None:

@@ -52,6 +52,11 @@ class FeatureInfo(Displayed):
     excluded: Mapping[int, str]
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another tool made the values."""
+        return self.spec.backbone.source.startswith("import:")
+
+    @property
     def nbytes(self) -> int:
         """Size of the values in bytes."""
         return self.layout.rows * self.layout.row_bytes

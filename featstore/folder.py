@@ -98,6 +98,10 @@ class Folder(Protocol):
         """Whether something new can begin here: nothing is, or only what was left half-made."""
         ...
 
+    def check_writable(self) -> None:
+        """Raise `StorageError` if it is known, without a try, that nothing can be written here."""
+        ...
+
     def write(self, name: str, buffers: Iterable[Any]) -> None:
         """Write a file, all or nothing; an existing one is replaced."""
         ...

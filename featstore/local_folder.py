@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -179,6 +180,13 @@ class LocalFolder:
         return self.path
 
     # Writing files
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` if the folder, or the file system it is on, is read-only."""
+        if self.path.is_dir() and not os.access(self.path, os.W_OK):
+            is_readonly = sys.platform != "win32" and os.statvfs(self.path).f_flag & os.ST_RDONLY
+            code = errno.EROFS if is_readonly else errno.EACCES
+            raise storage_error(OSError(code, os.strerror(code)), self.path)
 
     def write(self, name: str, buffers: Iterable[Any]) -> None:
         """Write a file, all or nothing; an existing one is replaced."""

@@ -138,9 +138,13 @@ class ObjectFolder:
 
     def is_free(self) -> bool:
         """Whether something new can begin here: nothing is, or only what was left half-made."""
-        self._bucket.client.check_writable(str(self))
+        self.check_writable()
         files, folders = self._bucket.level(self._key)
         return not (files or folders) or (sums.SUMS in files and GROUP not in files)
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` for a web server."""
+        self._bucket.client.check_writable(str(self))
 
     def zarr(self) -> Any:
         """Return what zarr-python opens as a store, read-only."""

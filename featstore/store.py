@@ -323,9 +323,10 @@ class FeatureStore(Displayed):
     def _sealed(self, name: str) -> FeatureInfo:
         info = self.feature(name)
         if not info.sealed:
+            command = "import" if info.is_imported else "extract"
             raise NotSealedError(
                 f"feature {name!r} is not finished: {info.committed_rows} of {info.layout.rows} "
-                "rows are committed; run the same `featstore extract` again to complete it"
+                f"rows are committed; run the same `featstore {command}` again to complete it"
             )
         if info.spec.samples_digest != self.samples.digest:
             raise CorruptStoreError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from featstore.errors import (
     InvalidInputError,
     MemoryCeilingError,
     NotSealedError,
+    StorageError,
 )
 from featstore.parts import draw_validation
 from featstore.presets import PRESETS
@@ -222,6 +224,18 @@ def test_runs_come_back_as_they_were_saved(store: FeatureStore) -> None:
         assert run.head is not None
         np.testing.assert_array_equal(again.head.coef, run.head.coef)
     assert fs.probe(store, ["pixels", "pca"], target="tags", n_boot=50).name == run.name
+
+
+def test_a_store_that_cannot_be_written_is_noticed_before_the_work(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    before = store.runs
+    assert fs.probe(store, "pca", value=0.1, n_boot=0, name="unsaved", save=False)
+    monkeypatch.setattr("featstore.evaluate.carry_out", None)
+    with pytest.raises(StorageError, match=r"permission denied.*save=False"):
+        fs.probe(store, "pca", value=0.1, n_boot=0)
+    assert store.runs == before
 
 
 def test_the_bootstrap_interval_surrounds_the_value(store: FeatureStore) -> None:

@@ -15,7 +15,7 @@ from digits_store import digits
 from small_store import fill, make_samples
 
 import featstore as fs
-from featstore.errors import InvalidInputError, SpecMismatchError
+from featstore.errors import InvalidInputError, NotSealedError, SpecMismatchError
 from featstore.holdout import HoldOut
 from featstore.importation import import_features
 from featstore.imports import ForeignFeatures, aligned
@@ -336,6 +336,8 @@ def test_an_interrupted_import_goes_on(tmp_path: Path, store, X, ids, monkeypatc
     info = store.feature("a")
     assert not info.sealed
     assert 0 < info.committed_rows < N
+    with pytest.raises(NotSealedError, match="run the same `featstore import` again"):
+        store.view("a")
     import_features(path, tmp_path / "s.zarr", name="a")
     fill(store, "b", X, dtype="float32")
     np.testing.assert_array_equal(store.view("a").array(), store.view("b").array())

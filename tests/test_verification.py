@@ -26,6 +26,7 @@ import featstore as fs
 from featstore import sums
 from featstore.commits import content_digest, encode_json, manifest_digest
 from featstore.errors import NotAStoreError, StoreNotFoundError
+from featstore.local_folder import LocalFolder
 from featstore.samples import Samples, Target
 from featstore.store import FeatureStore
 from featstore.taxonomy import Taxonomy
@@ -476,6 +477,24 @@ def test_a_store_that_is_being_written_to(tmp_path: Path) -> None:
     assert fs.verify(store) == []
 
 
+def test_what_is_removed_meanwhile_is_no_damage(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LocalFolder.files
+
+    def files_and_then_none(folder: LocalFolder) -> dict[str, int]:
+        found = files(folder)
+        if folder.path == store.path:
+            store.delete_run("run")
+            store.delete_taxonomy("halves")
+            for name in store.features:
+                store.delete_feature(name)
+        return found
+
+    monkeypatch.setattr(LocalFolder, "files", files_and_then_none)
+    assert fs.verify(store) == []
+
+
 # Leftovers
 
 
@@ -489,8 +508,11 @@ def test_leftovers_are_no_damage(store: FeatureStore) -> None:
         "features/pixels/_commits/00000001.json": "is left over by a process that was killed",
         "features/half/_commits/00000001.0123456789ab.staged": "is left over by a process",
         "runs/run/extra": "is no part of the store",
+        "copy": "is no part of the store, with 4 files",
     }
-    for name in leftovers:
+    shutil.copytree(store.path / "samples" / "ids", store.path / "copy" / "of" / "ids")
+    shutil.copytree(store.path / "samples" / "ids", store.path / "copy" / "of" / "more")
+    for name in leftovers.keys() - {"copy"}:
         path = store.path / name
         path = path / "zarr.json" if "/.x" in name else path
         path.parent.mkdir(parents=True, exist_ok=True)

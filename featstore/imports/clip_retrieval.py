@@ -13,7 +13,7 @@ from typing import Any
 from featstore.errors import InvalidInputError
 from featstore.imports.files import in_order, readable
 from featstore.imports.numpy_files import read_npy
-from featstore.imports.source import Column, Source, stacked
+from featstore.imports.source import Column, Source, stacked_files
 
 _LAYOUT = "clip-retrieval folder"
 
@@ -39,7 +39,9 @@ def read(path: Path, key: str | None) -> Source:
             f"{len(without)} of {len(arrays)} files in {path / key} have no metadata, e.g. "
             f"{without[0]}; the inference was interrupted: finish it, or remove the file"
         )
-    return stacked([_part(file, metadata.get(_number(file))) for file in arrays], _LAYOUT)
+    return stacked_files(
+        arrays, lambda file: _part(file, metadata.get(_number(file))), _LAYOUT, path
+    )
 
 
 def _part(array: Path, metadata: Path | None) -> Source:

@@ -62,6 +62,7 @@ def collected(
                 ids=None if id_file else ids,
                 split=None if split_file else split,
                 labels=[label for label in labels if label not in elsewhere],
+                with_ids=not id_file,
             )
         )
         parts.append(part.in_split(name) if isinstance(name, str) and name else part)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featstore.errors import InvalidInputError
-from featstore.imports.files import readable
+from featstore.imports.files import lines, readable
 from featstore.suggest import did_you_mean
 
 #: Suffixes that are understood.
@@ -48,7 +48,7 @@ def read_column(where: str) -> Any:
         if suffix in (".csv", ".tsv", ".parquet"):
             return _table_column(path, column)
         if suffix in (".txt", ""):
-            return path.read_text(encoding="utf-8").splitlines()
+            return lines(path)
         if suffix == ".json":
             return _listed(json.loads(path.read_bytes()), where)
         if suffix == ".npy":

@@ -20,14 +20,14 @@ def as_ids(column: Any, where: str) -> NDArray[np.str_]:
     Raises
     ------
     InvalidInputError
-        If an entry is missing, empty, or neither text nor a whole number.
+        If an entry is missing, empty, or neither text (bytes: UTF-8) nor a whole number.
     """
     entries = [_text(entry) for entry in _entries(column)]
     bad = [row for row, entry in enumerate(entries) if not entry]
     if bad:
         raise InvalidInputError(
-            f"{where}: {len(bad)} of {len(entries)} ids are missing, or neither text nor a whole "
-            f"number (the first in row {bad[0]})"
+            f"{where}: {len(bad)} of {len(entries)} ids are missing, or neither text in UTF-8 nor "
+            f"a whole number (the first in row {bad[0]})"
         )
     return np.asarray(entries, str)
 
@@ -55,12 +55,12 @@ def as_target(column: Any, where: str) -> Target:
     """
     if isinstance(column, Target):
         return column
-    array = column if isinstance(column, np.ndarray) else None
+    array = _flat(column) if isinstance(column, np.ndarray) else None
     if array is not None and array.ndim == 2:
         return _indicator(array, where)
     if array is not None and array.ndim != 1:
         raise InvalidInputError(f"{where}: labels of shape {array.shape} are of no known kind")
-    entries = _entries(column)
+    entries = _entries(column if array is None else array)
     if any(isinstance(entry, list | tuple | np.ndarray) for entry in entries):
         sets = [[] if entry is None else [_label(one, where) for one in entry] for entry in entries]
         return Target.from_label_sets([[one for one in names if one] for names in sets])
@@ -101,13 +101,21 @@ def joined_targets(parts: Sequence[Target]) -> Target:
 
 def _entries(column: Any) -> list[Any]:
     if isinstance(column, np.ndarray):
-        return list(column.tolist())
+        return list(_flat(column).tolist())
     return list(column)
+
+
+def _flat(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a matrix of one column, as some tools write a list, without its second axis."""
+    return column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column
 
 
 def _text(entry: object) -> str | None:
     if isinstance(entry, bytes):
-        return entry.decode("utf-8", "replace")
+        try:
+            return entry.decode()
+        except UnicodeDecodeError:
+            return None
     if isinstance(entry, str):
         return entry
     if isinstance(entry, bool) or not isinstance(entry, int | np.integer):

@@ -7,11 +7,12 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from featstore.errors import FeatstoreError, InvalidInputError
@@ -74,8 +75,30 @@ def in_order(folder: Path, *suffixes: str) -> list[Path]:
 def as_text(array: NDArray[Any]) -> Any:
     """Return an array of bytes or objects as text where it is text."""
     if array.dtype.kind in "OS":
-        return [entry.decode() if isinstance(entry, bytes) else entry for entry in array.tolist()]
+        return [_decoded(entry) for entry in array.tolist()]
     return array
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a text file, as editors of all systems write them."""
+    return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+
+
+def refuse_objects(dtype: np.dtype[Any], where: object) -> None:
+    """Raise `InvalidInputError` for an array of Python objects, which only a pickle can hold."""
+    if dtype.hasobject:
+        raise InvalidInputError(
+            f"{where} holds Python objects: a pickle, which could run code and is refused; save it "
+            "as text or numbers, array.astype(str) or array.astype('float32')"
+        )
+
+
+def _decoded(entry: Any) -> Any:
+    """Return bytes as text where they are UTF-8."""
+    if isinstance(entry, bytes):
+        with suppress(UnicodeDecodeError):
+            return entry.decode()
+    return entry
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

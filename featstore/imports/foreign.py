@@ -18,6 +18,8 @@ from featstore.samples import Target
 from featstore.splits import canonical_split
 from featstore.suggest import did_you_mean
 
+#: Names of ids that are never meant for anything else.
+_SURELY_IDS = ("id", "ids", "image_path", "image_paths", "file_names", "filenames", "image_ids")
 #: Column names that mean ids, splits and labels in files whose format does not say.
 _IDS = (
     "id",
@@ -137,6 +139,7 @@ class ForeignFeatures:
         ids: str | None = None,
         split: str | None = None,
         labels: Sequence[str] = (),
+        with_ids: bool = True,
     ) -> ForeignFeatures:
         """Choose ids, splits and labels among a source's columns.
 
@@ -150,20 +153,39 @@ class ForeignFeatures:
             Column names; None takes what the format says, or a column with a usual name.
         labels
             Column names, each as ``"COLUMN"`` or ``"TARGET=COLUMN"``.
+        with_ids
+            Whether ids are wanted; without, they come from elsewhere.
 
         Raises
         ------
         InvalidInputError
-            If there is no such column, or it holds something else.
+            If there is no such column, it holds something else, or there are ids for another
+            number of rows.
         """
         columns = source.columns
-        id_name = _column(columns, ids, source.ids, _IDS, "ids", name)
-        split_name = _column(columns, split, source.split, _SPLIT, "split", name)
+        id_name = _column(source, ids, source.ids, _IDS, "ids", name) if with_ids else None
+        misfit = next((known for known in _SURELY_IDS if known in source.misfits), None)
+        if misfit and with_ids and id_name is None:
+            raise InvalidInputError(
+                f"{name}: {misfit!r} has {source.misfits[misfit]} entries for "
+                f"{source.values.shape[0]} rows of features; they do not belong together (name "
+                "other ids: --ids FILE or COLUMN)"
+            )
+        split_name = _column(source, split, source.split, _SPLIT, "split", name)
+        given = labels or _default_labels(source)
+        notes = [*source.notes]
+        for kind, usual, found in (("splits", _SPLIT, split_name), ("labels", _LABELS, given)):
+            left_out = [known for known in usual if known in source.misfits and not found]
+            notes += [
+                f"{known!r} in {name} has {source.misfits[known]} entries for "
+                f"{source.values.shape[0]} rows: there are no {kind}"
+                for known in left_out
+            ]
         targets = {}
         known = {**columns, **source.targets}
-        for label in labels or _default_labels(source):
+        for label in given:
             target, column = label_name(label)
-            _check_known(known, column, "labels", name)
+            _check_known(known, source.misfits, column, "labels", name)
             targets[target] = as_target(known[column](), f"column {column!r} of {name}")
         return cls(
             values=source.values,
@@ -172,7 +194,7 @@ class ForeignFeatures:
             ids=as_ids(columns[id_name](), f"column {id_name!r} of {name}") if id_name else None,
             splits=as_splits(columns[split_name]()) if split_name else None,
             targets=targets,
-            notes=source.notes,
+            notes=tuple(notes),
         )
 
     def in_split(self, name: str) -> ForeignFeatures:
@@ -224,20 +246,26 @@ def _default_labels(source: Source) -> Sequence[str]:
 
 
 def _column(
-    columns: Mapping[str, Column],
+    source: Source,
     asked: str | None,
     by_format: str | None,
     usual: Sequence[str],
     what: str,
-    source: str,
+    where: str,
 ) -> str | None:
     if asked is not None:
-        _check_known(columns, asked, what, source)
+        _check_known(source.columns, source.misfits, asked, what, where)
         return asked
-    return by_format or next((name for name in usual if name in columns), None)
+    return by_format or next((name for name in usual if name in source.columns), None)
 
 
-def _check_known(columns: Mapping[str, Column], name: str, what: str, source: str) -> None:
+def _check_known(
+    columns: Mapping[str, Column], misfits: Mapping[str, int], name: str, what: str, source: str
+) -> None:
+    if name in misfits:
+        raise InvalidInputError(
+            f"{name!r} in {source} has {misfits[name]} entries, which is not one per row (--{what})"
+        )
     if name not in columns:
         raise InvalidInputError(
             f"{name!r} is neither a file nor a column of {source} (--{what}). "

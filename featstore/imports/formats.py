@@ -9,7 +9,7 @@ from pathlib import Path
 
 from featstore.errors import InvalidInputError
 from featstore.imports.files import in_order, readable
-from featstore.imports.source import Source, stacked
+from featstore.imports.source import Source, stacked_files
 from featstore.suggest import did_you_mean
 
 Reader = Callable[[Path, str | None], Source]
@@ -49,7 +49,8 @@ class Format:
         files = in_order(path, *self.suffixes)
         if not files:
             raise InvalidInputError(f"no {' or '.join(self.suffixes)} files in {path}")
-        return stacked([reader(file, key) for file in files], f"folder of {self.description}")
+        layout = f"folder of {self.description}"
+        return stacked_files(files, lambda file: reader(file, key), layout, path)
 
 
 #: Folders with a layout of their own come first: their files alone mean less.

@@ -59,7 +59,7 @@ def read(path: Path, key: str | None) -> Source:
         dataset_values(path, key, *matrices[key]),
         "AnnData file",
         columns,
-        targets,
+        targets=targets,
         ids=ids,
     )
 

@@ -31,13 +31,13 @@ def read(path: Path, key: str | None) -> Source:
             return _slide(path, np.asarray(file["features"][()]))
     key = chosen_key(arrays, key, path)
     values = dataset_values(path, key, *arrays[key])
+    others = {name: shape[0] for name, (shape, _) in arrays.items() if name != key and shape}
     columns: dict[str, Column] = {
-        name: partial(column, path, name)
-        for name, (shape, _) in arrays.items()
-        if name != key and shape and shape[0] == values.shape[0]
+        name: partial(column, path, name) for name, n in others.items() if n == values.shape[0]
     }
+    misfits = {name: n for name, n in others.items() if n != values.shape[0]}
     if arrays.get("coords", ((), ""))[0] != (values.shape[0], 2):
-        return Source(values, "HDF5 file", columns)
+        return Source(values, "HDF5 file", columns, misfits)
     columns["patch"] = partial(_patches, path)
     return Source(values, "TRIDENT patches", columns, ids="patch")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featstore.errors import InvalidInputError
 from featstore.exchange import KEY, parsed
 from featstore.imports.exported import exported_targets
-from featstore.imports.files import as_text, readable
+from featstore.imports.files import as_text, lines, readable, refuse_objects
 from featstore.imports.source import Column, Source, chosen_key
 from featstore.imports.values import MappedValues, StreamedValues, Values, check_floats
 
@@ -31,12 +31,14 @@ def read_npy(path: Path, key: str | None) -> Source:
     if key is not None:
         raise InvalidInputError(f"{path} holds one array without a name; leave --key out")
     with readable(path, "a NumPy array"):
+        with path.open("rb") as file:
+            refuse_objects(_read_header(file)[2], path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     check_floats(array.shape, array.dtype.name, str(path))
     columns: dict[str, Column] = {}
     beside, described = path.with_suffix(".ids.txt"), path.with_suffix(".json")
     if beside.is_file():
-        columns["ids"] = partial(_lines, beside)
+        columns["ids"] = partial(lines, beside)
     targets: dict[str, Column] = {}
     if described.is_file():
         content = parsed(described.read_bytes())
@@ -44,7 +46,7 @@ def read_npy(path: Path, key: str | None) -> Source:
         if KEY in content:
             columns |= {n: partial(np.asarray, column) for n, column in content["columns"].items()}
             targets = exported_targets(content[KEY], columns)
-    return Source(MappedValues(array), "NumPy array", columns, targets)
+    return Source(MappedValues(array), "NumPy array", columns, targets=targets)
 
 
 def read_npz(path: Path, key: str | None) -> Source:
@@ -59,16 +61,20 @@ def read_npz(path: Path, key: str | None) -> Source:
         {n: (shape, dtype.name) for n, (shape, _, dtype) in headers.items()}, key, path
     )
     n = headers[key][0][0]
+    others = {name: shape[0] for name, (shape, *_) in headers.items() if name != key and shape}
     columns: dict[str, Column] = {
-        name: partial(_member, path, name)
-        for name, (shape, _, _) in headers.items()
-        if name != key and shape and shape[0] == n
+        name: partial(_member, path, name) for name, length in others.items() if length == n
     }
     targets: dict[str, Column] = {}
     if KEY in headers:
         targets = exported_targets(parsed(str(_member(path, KEY))), columns)
-    values = _values(path, key, *headers[key])
-    return Source(values, "NumPy archive", columns, targets)
+    return Source(
+        _values(path, key, *headers[key]),
+        "NumPy archive",
+        columns,
+        misfits={name: length for name, length in others.items() if length != n},
+        targets=targets,
+    )
 
 
 def _values(
@@ -97,13 +103,12 @@ def _blocks(
             yield np.frombuffer(content, dtype).reshape(count, shape[1])
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
-
-
 def _member(path: Path, name: str) -> Any:
-    with readable(path, "a NumPy archive"), np.load(path, allow_pickle=False) as archive:
-        return as_text(archive[name])
+    with readable(path, "a NumPy archive"):
+        with zipfile.ZipFile(path) as archive:
+            refuse_objects(_header(archive, f"{name}.npy")[2], f"{name!r} in {path}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return as_text(arrays[name])
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -36,18 +36,18 @@ def read(path: Path, key: str | None) -> Source:
     }
     key = chosen_key(arrays, key, path)
     shape = check_floats(*arrays[key], f"{key!r} in {path}")
+    others = {name: size[0] for name, (size, _) in arrays.items() if name != key and size}
     columns: dict[str, Column] = {
-        name: partial(_tensor, path, name)
-        for name, (size, _) in arrays.items()
-        if name != key and size and size[0] == shape[0]
+        name: partial(_tensor, path, name) for name, n in others.items() if n == shape[0]
     }
+    misfits = {name: n for name, n in others.items() if n != shape[0]}
     exported = parsed((file.metadata() or {}).get(KEY))
     if exported:
-        columns["ids"] = partial(_ids, path)
+        columns["ids"], misfits = partial(_ids, path), {}
         columns["split"] = partial(_splits, path, exported["splits"])
     targets = exported_targets(exported, columns)
     values = RangedValues(shape, arrays[key][1], guarded(path, _KIND, partial(_rows, slices[key])))
-    return Source(values, "safetensors file", columns, targets)
+    return Source(values, "safetensors file", columns, misfits, targets)
 
 
 def _opened(path: Path) -> Any:

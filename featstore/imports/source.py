@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featstore.errors import InvalidInputError
 from featstore.imports.columns import joined_targets
-from featstore.imports.values import StackedValues, Values
+from featstore.imports.values import NoRowsError, StackedValues, Values
 from featstore.samples import Target
 from featstore.suggest import did_you_mean
 
 #: Reads a column when it is wanted: an array, a list, or a finished `Target`.
 Column = Callable[[], Any]
 
+#: Arrays that an error lists.
+_LISTED = 10
 #: Names that tools give to the matrix of features, the usual ones first.
 _FEATURES = (
     "features",
@@ -44,6 +47,8 @@ class Source:
         What was recognised, for people: ``"clip-retrieval folder"``.
     columns
         Everything else that has one entry per row, by name; read only when wanted.
+    misfits
+        Length of what may be meant as a column and has another number of entries, by name.
     targets
         Labels with their classes, in files that featstore wrote.
     ids, split, labels
@@ -55,6 +60,7 @@ class Source:
     values: Values
     layout: str
     columns: Mapping[str, Column] = field(default_factory=dict)
+    misfits: Mapping[str, int] = field(default_factory=dict)
     targets: Mapping[str, Column] = field(default_factory=dict)
     ids: str | None = None
     split: str | None = None
@@ -93,12 +99,45 @@ def chosen_key(
     usual = [name for name in _FEATURES if name in matrices]
     if usual or len(matrices) == 1:
         return (usual or matrices)[0]
-    found = ", ".join(f"{name} {tuple(shape)} {dtype}" for name, (shape, dtype) in arrays.items())
     what = "several matrices of floats" if matrices else "no matrix of floats"
     raise InvalidInputError(
         f"{where} holds {what}; name the one with the features (--key). There are: "
-        f"{found or 'none at all'}"
+        f"{_listed(arrays) or 'none at all'}"
     )
+
+
+def _listed(arrays: Mapping[str, tuple[Sequence[int], str]]) -> str:
+    """Return names, shapes and dtypes; tables have no shapes."""
+    shown = [
+        " ".join([name, *([str(tuple(shape))] if -1 not in shape else []), dtype])
+        for name, (shape, dtype) in list(arrays.items())[:_LISTED]
+    ]
+    return ", ".join(shown) + (f" and {len(arrays) - _LISTED} more" * (len(arrays) > _LISTED))
+
+
+def stacked_files(
+    files: Sequence[Path], read: Callable[[Path], Source], layout: str, where: Path
+) -> Source:
+    """Read files and put them below each other; those without rows are passed over, and named.
+
+    Raises
+    ------
+    InvalidInputError
+        If none has rows, or one cannot be read.
+    """
+    sources, empty = [], []
+    for file in files:
+        try:
+            sources.append(read(file))
+        except NoRowsError:
+            empty.append(file.name)
+    if not sources:
+        raise NoRowsError(f"none of the {len(files)} files in {where} has rows")
+    found = stacked(sources, layout)
+    if not empty:
+        return found
+    note = f"{len(empty)} of {len(files)} files in {where.name} have no rows, e.g. {empty[0]}"
+    return replace(found, notes=(*found.notes, note))
 
 
 def stacked(sources: Sequence[Source], layout: str) -> Source:
@@ -111,6 +150,7 @@ def stacked(sources: Sequence[Source], layout: str) -> Source:
         values=StackedValues([source.values for source in sources]),
         layout=layout,
         columns=columns,
+        misfits={name: n for source in sources for name, n in source.misfits.items()},
         targets=_shared([source.targets for source in sources]),
         ids=first.ids if first.ids in columns else None,
         split=first.split if first.split in columns else None,

@@ -15,7 +15,13 @@ from featstore.exchange import KEY, parsed
 from featstore.imports.exported import exported_targets
 from featstore.imports.files import readable
 from featstore.imports.source import Column, Source, chosen_key
-from featstore.imports.values import MappedValues, StackedValues, StreamedValues, Values
+from featstore.imports.values import (
+    MappedValues,
+    NoRowsError,
+    StackedValues,
+    StreamedValues,
+    Values,
+)
 
 _PRECISION = {"halffloat": "float16", "float": "float32", "double": "float64"}
 _BLOCK_BYTES = 8 << 20
@@ -29,6 +35,8 @@ def read_parquet(path: Path, key: str | None) -> Source:
     with readable(path, "a Parquet file"), pq.ParquetFile(path) as file:
         schema, n = file.schema_arrow, file.metadata.num_rows
         key = _vector_column(schema, key, path)
+        if not n:
+            raise NoRowsError(f"{path} has no rows")
         dim = schema.field(key).type
         length = getattr(dim, "list_size", 0) or _first_length(file, key, path)
     precision = _PRECISION[str(schema.field(key).type.value_type)]
@@ -42,7 +50,7 @@ def read_arrow(path: Path, key: str | None) -> Source:
     key = _vector_column(table.schema, key, path)
     chunks = [chunk for chunk in table.column(key).chunks if len(chunk)]
     if not chunks:
-        raise InvalidInputError(f"{path} has no rows")
+        raise NoRowsError(f"{path} has no rows")
     parts: list[Values] = [MappedValues(_matrix(chunk, key, path)) for chunk in chunks]
     return _source(
         path, "Arrow file", table.schema, key, StackedValues(parts), partial(_arrow_column, path)
@@ -52,7 +60,7 @@ def read_arrow(path: Path, key: str | None) -> Source:
 def _source(path: Path, layout: str, schema: Any, key: str, values: Values, read: Any) -> Source:
     columns: dict[str, Column] = {name: partial(read, name) for name in schema.names if name != key}
     targets = exported_targets(parsed((schema.metadata or {}).get(KEY.encode())), columns)
-    return Source(values, layout, columns, targets)
+    return Source(values, layout, columns, targets=targets)
 
 
 def _vector_column(schema: Any, key: str | None, path: Path) -> str:
@@ -83,9 +91,8 @@ def _is_vector(kind: Any, pa: Any) -> bool:
 
 
 def _first_length(file: Any, key: str, path: Path) -> int:
-    for batch in file.iter_batches(batch_size=1, columns=[key]):
-        return int(_matrix(batch.column(0), key, path).shape[1])
-    raise InvalidInputError(f"{path} has no rows")
+    first = next(file.iter_batches(batch_size=1, columns=[key]))
+    return int(_matrix(first.column(0), key, path).shape[1])
 
 
 def _blocks(path: Path, key: str, dim: int) -> Iterator[NDArray[Any]]:

@@ -17,6 +17,10 @@ PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 WINDOW_BYTES = 16 << 20
 
 
+class NoRowsError(InvalidInputError):
+    """A file is sound and holds no rows."""
+
+
 class Values(Protocol):
     """A matrix of features in a file of another tool."""
 
@@ -222,7 +226,8 @@ def check_floats(shape: Sequence[int], dtype: str, where: str) -> tuple[int, int
             "array with --key, or convert it first"
         )
     if not shape[0] or not shape[1]:
-        raise InvalidInputError(f"{where} is empty: its shape is {tuple(shape)}")
+        kind = InvalidInputError if shape[0] else NoRowsError
+        raise kind(f"{where} is empty: its shape is {tuple(shape)}")
     return int(shape[0]), int(shape[1])
 
 

@@ -35,7 +35,7 @@ def examine(folder: str | Path | None = None, *, store: str | None = None) -> It
     >>> next(iter(examine())).area
     'python'
     """
-    from featstore.installation.cgroup import cgroup_limits
+    from featstore.cgroup import cgroup_limits
     from featstore.installation.decoders import check_decoders
     from featstore.installation.disk import check_disk
     from featstore.installation.faiss_index import check_faiss

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
+from featstore.cgroup import Limits, cgroup_limits
 from featstore.cores import available_cores
-from featstore.installation.cgroup import Limits, cgroup_limits
+from featstore.free_memory import available_memory
 from featstore.installation.check import Check
 
 #: Bytes below which loading a backbone may fail.
@@ -50,7 +49,7 @@ def check_cores(limits: Limits | None = None) -> Check:
 def check_memory(limits: Limits | None = None, *, available: int | None = None) -> Check:
     """Say how much memory there is: available now, and allowed by the control group."""
     allowed = (limits or cgroup_limits()).memory
-    available = _available() if available is None else available
+    available = available_memory() if available is None else available
     if available is None and allowed is None:
         return Check("processor", "memory", "ok", "not known on this system")
     amounts = [amount for amount in (available, allowed) if amount is not None]
@@ -120,12 +119,3 @@ def _whole(text: str | None) -> int:
     """Read the number of threads; OpenMP takes a list, the first of which is the outer level's."""
     first = (text or "").split(",")[0].strip()
     return int(first) if first.isdigit() else 0
-
-
-def _available() -> int | None:
-    if sys.platform != "linux":
-        return None
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None

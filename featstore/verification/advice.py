@@ -78,4 +78,8 @@ class Advice:
         with suppress(*UNREADABLE):
             if command := extract_command(self._store, feature):
                 return command
+            info = self._store.feature(feature)
+            if info.is_imported:
+                source = shlex.quote(info.spec.backbone.weights)
+                return f"featstore import {source} … --name {feature} --out {self._place}"
         return f"the command that made {feature}"

@@ -14,6 +14,7 @@ from featstore.verification.advice import Advice
 from featstore.verification.check import Check, Crew
 from featstore.verification.finding import UNREADABLE, Finding, is_damage, unreadable
 from featstore.verification.metadata import METADATA, DamageError, Metadata
+from featstore.verification.removed import was_removed
 from featstore.verification.shards import shard_damage
 
 #: Looks at a feature that others change meanwhile.
@@ -55,6 +56,9 @@ class FeatureExamination:
             # What was sealed, repaired or removed meanwhile looks damaged from halfway.
             if not found or look == _LOOKS - 1 or self._state() == before:
                 break
+        if found and was_removed(self.folder):
+            self.needed = None
+            return []
         return found
 
     def _state(self) -> bytes | None:

@@ -14,6 +14,7 @@ from featstore.verification.finding import Finding, unreadable, unreadable_place
 from featstore.verification.listed import ListedFolder
 from featstore.verification.members import run_problem, subset_problem, taxonomy_problem
 from featstore.verification.opening import open_damaged
+from featstore.verification.removed import was_removed
 from featstore.verification.table import read_samples
 from featstore.verification.unneeded import Unneeded
 
@@ -89,6 +90,8 @@ class _StoreCheck:
             damaged = set()
             for unit in listed:
                 found = list(self._bytes(unit, threads))
+                if found and unit.place and was_removed(unit.folder):
+                    continue
                 damaged |= {finding.place for finding in found}
                 yield from found
             samples = None
@@ -103,7 +106,8 @@ class _StoreCheck:
                 needed[name] = feature.needed
             for unit in listed:
                 if not any(place.startswith(f"{unit.place}/") for place in damaged):
-                    yield from self._meaning(unit.place, samples)
+                    found = list(self._meaning(unit.place, samples))
+                    yield from [] if found and was_removed(unit.folder) else found
         unneeded = Unneeded(self._folder, listed=listed, needed=needed, advice=self._advice)
         yield from unneeded.findings(files)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 
 from featstore.commits import COMMITS
 from featstore.durable import PARTIAL
@@ -62,15 +63,37 @@ class Unneeded:
         self._unknowable = tuple(unknowable)
 
     def findings(self, files: Iterable[str]) -> Iterator[Finding]:
-        """Yield those of a store's files that it does not need; a scratch folder counts as one."""
+        """Yield those of a store's files that it does not need.
+
+        A scratch folder counts as one, and so does a folder of which nothing is needed.
+        """
+        known = {str(parent) for name in self._known for parent in PurePosixPath(name).parents}
+        strays: dict[str, list[str]] = {}
         for place in dict.fromkeys(_scratch_folder(name) or name for name in files):
-            if place not in self._known:
+            if place in self._known:
+                continue
+            if self._is_stray(place):
+                strays.setdefault(_outermost(place, known), []).append(place)
+            else:
                 yield from self._look(place)
+        advice = ("remove what you did not put there",)
+        for folder, places in strays.items():
+            place, problem = places[0], "is no part of the store"
+            if len(places) > 1:
+                place, problem = folder, f"{problem}, with {len(places)} files"
+            yield Finding(place, problem, advice, severity="leftover")
+
+    def _is_stray(self, place: str) -> bool:
+        """Whether a file is nothing that featstore writes."""
+        ours = place.endswith(PARTIAL) or _SHARD.fullmatch(place)
+        below = any(f"/{folder}/" in place for folder in (COMMITS, QUARANTINE))
+        return not (ours or below or place.startswith(self._unknowable))
 
     def _look(self, place: str) -> Iterator[Finding]:
-        compact = self._advice.compact()
+        """Look at what was left over; nothing where nobody can know."""
         if place.startswith(self._unknowable) and not place.endswith(PARTIAL):
             return
+        compact = self._advice.compact()
         if place.endswith(PARTIAL) or f"/{COMMITS}/" in place:
             if self._store.local is None:
                 problem = "is left over, unless something is being written to the store now"
@@ -82,9 +105,12 @@ class Unneeded:
             yield Finding(place, "was set aside by a repair", compact, severity="leftover")
         elif _SHARD.fullmatch(place):
             yield Finding(place, "is no shard of the feature", compact, severity="leftover")
-        else:
-            problem, advice = "is no part of the store", ("remove what you did not put there",)
-            yield Finding(place, problem, advice, severity="leftover")
+
+
+def _outermost(name: str, known: Collection[str]) -> str:
+    """Return the outermost folder of a file that is not a known one; the file itself if all are."""
+    parents = [str(parent) for parent in PurePosixPath(name).parents]
+    return next((parent for parent in reversed(parents) if parent not in known), name)
 
 
 def _scratch_folder(name: str) -> str | None:

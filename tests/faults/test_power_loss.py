@@ -22,7 +22,7 @@ FLUSHES = [
     "durable.flush < local_folder.write < local_folder.start",
     "durable.flush < local_folder.write < writer.seal",
     "durable.flush < local_folder.create",
-    "durable.flush < local_folder.flush < commits",
+    "durable.flush < local_claims.flush < commits",
     "flush_names < local_folder.write < writer.seal",
     "flush_names < commits._finish",
     "flush_tree < local_folder.filled",
@@ -36,7 +36,7 @@ FLUSHES = [
 ]
 #: Needed for what another process left without flushing it.
 JOINING_FLUSHES = [
-    "flush_tree < local_folder.flush < writer.seal",
+    "flush_names < commits.flush < writer.seal",
     "flush_folder < local_folder.start",
 ]
 

@@ -27,6 +27,16 @@ def test_ids_are_text_or_whole_numbers() -> None:
         as_ids(["a", None, 0.5], "ids")
 
 
+def test_a_matrix_of_one_column_is_a_column() -> None:
+    assert as_ids(np.array([["a"], ["b"]]), "ids").tolist() == ["a", "b"]
+    assert as_target(np.array([[3], [1], [3]]), "labels").classes == ("1", "3")
+
+
+def test_bytes_that_are_no_text() -> None:
+    with pytest.raises(InvalidInputError, match="1 of 2 ids are missing, or neither text in UTF-8"):
+        as_ids([b"a", b"\xff"], "ids")
+
+
 def test_splits_get_their_usual_names() -> None:
     assert as_splits(["Training", None, "valid", "fold 2"]).tolist() == [
         "train",

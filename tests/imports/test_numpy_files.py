@@ -56,8 +56,45 @@ def test_unusable_columns_are_named(tmp_path: Path, X, read) -> None:
     with pytest.raises(InvalidInputError, match="'specie' is neither a file nor a column"):
         read(tmp_path / "f.npz", labels=["specie"])
     np.savez(tmp_path / "o.npz", features=X, ids=np.array([object()] * 30))
-    with pytest.raises(InvalidInputError, match="cannot be read as a NumPy archive: Object arrays"):
+    with pytest.raises(InvalidInputError, match=r"'ids' in .*o.npz holds Python objects"):
         read(tmp_path / "o.npz")
+
+
+@pytest.mark.parametrize("n", [29, 31])
+def test_ids_for_another_number_of_rows(tmp_path: Path, X, ids, y, read, n: int) -> None:
+    np.savez(tmp_path / "f.npz", features=X, ids=np.array([*ids, "z"])[:n], y=y[:7])
+    with pytest.raises(InvalidInputError, match=rf"'ids' has {n} entries for 30 rows"):
+        read(tmp_path / "f.npz")
+    found = read(tmp_path / "f.npz", with_ids=False)
+    assert (found.ids, found.targets) == (None, {})
+    assert found.notes == ("'y' in f.npz has 7 entries for 30 rows: there are no labels",)
+    with pytest.raises(InvalidInputError, match=r"'y' in f.npz has 7 entries, which is not one"):
+        read(tmp_path / "f.npz", with_ids=False, labels=["y"])
+
+
+def test_parts_without_rows_are_passed_over(tmp_path: Path, X, read, values) -> None:
+    for number, rows in enumerate((slice(0, 7), slice(7, 7), slice(7, 30))):
+        np.save(tmp_path / f"part{number}.npy", X[rows])
+    found = read(tmp_path)
+    np.testing.assert_array_equal(values(found), X)
+    assert "1 of 3 files" in found.notes[0]
+    assert found.notes[0].endswith("have no rows, e.g. part1.npy")
+    for number in (0, 2):
+        (tmp_path / f"part{number}.npy").unlink()
+    with pytest.raises(InvalidInputError, match="none of the 1 files"):
+        read(tmp_path)
+
+
+def test_ids_that_windows_wrote(tmp_path: Path, X, ids, read) -> None:
+    np.save(tmp_path / "f.npy", X)
+    (tmp_path / "f.ids.txt").write_bytes("\r\n".join(ids).encode("utf-8-sig"))
+    assert read(tmp_path / "f.npy").ids.tolist() == ids
+
+
+def test_many_arrays_are_not_all_listed(tmp_path: Path, read) -> None:
+    np.savez(tmp_path / "f.npz", **{f"a{i}": np.zeros(3) for i in range(12)})
+    with pytest.raises(InvalidInputError, match=r"a9 \(3,\) float64 and 2 more$"):
+        read(tmp_path / "f.npz")
 
 
 @pytest.mark.parametrize("name", ["f.npy", "f.npz"])
@@ -81,5 +118,5 @@ def test_damaged_inside(tmp_path: Path, X, read, values) -> None:
 
 def test_pickled_arrays_are_refused(tmp_path: Path, read) -> None:
     np.save(tmp_path / "o.npy", np.array([[object()]]), allow_pickle=True)
-    with pytest.raises(InvalidInputError, match="Python objects in dtype"):
+    with pytest.raises(InvalidInputError, match="holds Python objects: a pickle"):
         read(tmp_path / "o.npy")

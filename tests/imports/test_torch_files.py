@@ -46,9 +46,52 @@ def test_dino(tmp_path: Path, X, y, read, values) -> None:
     np.testing.assert_array_equal(folder.targets["label"].codes, np.concatenate([y[20:], y[:20]]))
 
 
-def test_pickles_that_run_code_are_refused(tmp_path: Path, X, read) -> None:
-    torch.save({"features": X}, tmp_path / "f.pt")
-    with pytest.raises(InvalidInputError, match=r"run code.*it wants numpy\..*save plain tensors"):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_numpy(tmp_path: Path, X, ids, y, read, values, order: str) -> None:
+    content = {"features": np.asarray(X, order=order), "ids": np.array(ids), "y": y.astype(">i2")}
+    torch.save({**content, "epoch": np.int64(3), "of": [y]}, tmp_path / "f.pt")
+    found = read(tmp_path / "f.pt")
+    np.testing.assert_array_equal(values(found), X)
+    assert found.ids.tolist() == ids
+    np.testing.assert_array_equal(found.targets["y"].codes, y)
+
+
+def test_a_vector_for_each_id(tmp_path: Path, X, ids, read, values) -> None:
+    for vectors in (X, torch.from_numpy(X)):
+        torch.save(dict(zip(ids, vectors, strict=True)), tmp_path / "f.pt")
+        found = read(tmp_path / "f.pt")
+        np.testing.assert_array_equal(values(found), X)
+        assert found.ids.tolist() == ids
+
+
+def test_tensors_of_all_kinds(tmp_path: Path, X, read, values) -> None:
+    tensor = torch.from_numpy(X)
+    torch.save(torch.nn.Parameter(tensor.T.contiguous().T), tmp_path / "f.pt")
+    np.testing.assert_array_equal(values(read(tmp_path / "f.pt")), X)
+    torch.save(tensor.to_sparse(), tmp_path / "f.pt")
+    with pytest.raises(InvalidInputError, match=r"is sparse.*to_dense"):
+        read(tmp_path / "f.pt")
+
+
+class Runs:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return exec, ("raise SystemExit",)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (Runs(), r"run code.*it wants exec.*save tensors"),
+        (np.array([Runs()], dtype=object), r"run code.*it wants exec"),
+        (np.array([1, None], dtype=object), r"f\.pt holds an array of Python objects"),
+        (np.zeros(3, [("a", "f4"), ("b", "O")]), "an array of Python objects"),
+    ],
+)
+def test_pickles_that_run_code_are_refused(tmp_path: Path, read, content, reason: str) -> None:
+    torch.save({"features": content}, tmp_path / "f.pt")
+    with pytest.raises(InvalidInputError, match=reason):
         read(tmp_path / "f.pt")
 
 

@@ -18,10 +18,10 @@ from PIL import features
 from small_store import make_spec
 
 import featstore.installation
+from featstore.cgroup import Limits, cgroup_limits
 from featstore.cli.main import group
 from featstore.cores import available_cores
 from featstore.installation import Check, examine
-from featstore.installation.cgroup import Limits, cgroup_limits
 from featstore.installation.decoders import check_decoders
 from featstore.installation.disk import check_disk
 from featstore.installation.layout import check_layout

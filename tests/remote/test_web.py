@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from digits_store import make_digits_store
 from range_server import RangeServer
 
 import featstore as fs
+from featstore.cli.main import group
 from featstore.errors import FeatureNotFoundError, StorageError, StoreNotFoundError
 from featstore.store import FeatureStore
 
@@ -43,6 +46,12 @@ def test_what_has_a_name_can_be_read(local: FeatureStore, store: FeatureStore) -
     np.testing.assert_array_equal(run.predictions.scores, saved.predictions.scores)
     again = fs.probe(store, "pca", probe="knn", value=5, n_boot=10, save=False)
     np.testing.assert_array_equal(again.predictions.scores, saved.predictions.scores)
+    arguments = ["probe", store.location, "--features", "pca", "--value", "0.1"]
+    result = CliRunner().invoke(group, [*arguments, "--no-save", "--json"])
+    assert json.loads(result.output)["config"]["n_test"] == len(saved.predictions)
+    result = CliRunner().invoke(group, arguments)
+    assert "can only be read" in result.output
+    assert "--no-save" in result.output
 
 
 def test_what_cannot_be_listed_is_said(store: FeatureStore) -> None:

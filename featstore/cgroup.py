@@ -8,6 +8,12 @@ from pathlib import Path
 
 #: Version 1 writes "no limit" as the largest multiple of a page.
 _UNLIMITED = 1 << 60
+#: Files of limit and use, and what cached files are called that the system gives up at once: in
+#: version 2, and in version 1, whose plain names leave out the groups below.
+_MEMORY = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 @dataclass(frozen=True)
@@ -20,10 +26,14 @@ class Limits:
         Processor time in seconds for each second of the clock.
     memory
         Bytes.
+    free
+        Bytes that the limits leave now; cached files, which the system gives up at once, count as
+        free.
     """
 
     cores: float | None
     memory: int | None
+    free: int | None = None
 
 
 def cgroup_limits(root: Path = Path("/")) -> Limits:
@@ -39,6 +49,7 @@ def cgroup_limits(root: Path = Path("/")) -> Limits:
     """
     cores: list[float] = []
     memory: list[int] = []
+    free: list[int] = []
     for group in _groups(root):
         quota, period = [*(_words(group / "cpu.max") or ["max"]), "100000"][:2]
         if quota == "max":
@@ -46,11 +57,22 @@ def cgroup_limits(root: Path = Path("/")) -> Limits:
             period = (_words(group / "cpu.cfs_period_us") or ["100000"])[0]
         if int(quota) > 0:
             cores.append(int(quota) / int(period))
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            limit = (_words(group / name) or ["max"])[0]
-            if limit != "max" and int(limit) < _UNLIMITED:
-                memory.append(int(limit))
-    return Limits(min(cores, default=None), min(memory, default=None))
+        for limit, left in _memory(group):
+            memory.append(limit)
+            free += [] if left is None else [left]
+    return Limits(min(cores, default=None), min(memory, default=None), min(free, default=None))
+
+
+def _memory(group: Path) -> Iterator[tuple[int, int | None]]:
+    """Yield a group's limit, and what it leaves."""
+    for limit_name, used_name, cached_name in _MEMORY:
+        limit = (_words(group / limit_name) or ["max"])[0]
+        if limit == "max" or int(limit) >= _UNLIMITED:
+            continue
+        used = _words(group / used_name)
+        account = _words(group / "memory.stat")
+        cached = dict(zip(account[::2], account[1::2], strict=False)).get(cached_name, "0")
+        yield int(limit), max(int(limit) - int(used[0]) + int(cached), 0) if used else None
 
 
 def _groups(root: Path) -> Iterator[Path]:
