@@ -105,9 +105,10 @@ def quantity(
     """
     if not isinstance(store, FeatureStore):
         store = FeatureStore.open(store)
-    protocol = chosen_preset(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
+    store.view(names)  # a wrong name is told before a probe's libraries are loaded
     target_name, labels = store.target(target)
+    protocol = chosen_preset(probe, preset, value)
     known = store.samples.split_names
     test = test or next((split for split in ("test", "val") if split in known), "test")
     if train == test:
