@@ -18,10 +18,10 @@ _WHOLE = 16
 #: What a folded column keeps at least.
 _FOLDED = 12
 _INDENT = 2
-#: Where a line may end: behind spaces, and behind a sign within a path or a name, not a number.
+#: Where a line may end: behind spaces, and at a sign within a path or a name, not within a number.
 _BREAK = re.compile(
-    r"(?<=\s)(?=\S)|(?<=[A-Za-z0-9][/_=?&#])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9][+-])(?=[A-Za-z])"
-    r"|(?<=[A-Za-z0-9])(?=[.][A-Za-z])"
+    r"(?<=\s)(?=\S)|(?<=[A-Za-z0-9][/_=?&#])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[/_][A-Za-z0-9])"
+    r"|(?<=[A-Za-z0-9][+-])(?=[A-Za-z])|(?<=[A-Za-z0-9])(?=[.][A-Za-z])"
 )
 
 

@@ -47,6 +47,7 @@ def test_without_a_width_each_row_is_one_line_with_all_columns() -> None:
     [
         ("repo/dinov2, dinov2/eval/knn.py", 13, ["repo/dinov2,", "dinov2/eval/", "knn.py"]),
         ("efficientnet-lite0-57934424.pth", 14, ["efficientnet-", "lite0-57934424", ".pth"]),
+        ("efficientnet_lite0", 12, ["efficientnet", "_lite0"]),
         ("+1.39 [-0.28, +3.34]", 8, ["+1.39", "[-0.28,", "+3.34]"]),
         ("1e-06 … 100000 (45)", 12, ["1e-06 …", "100000 (45)"]),
         ("9300a9f483e8629e", 8, ["9300a9f483e8629e"]),
