@@ -85,7 +85,7 @@ def open_unlabelled(images: Any) -> Dataset:
 
 def _check_there(paths: Sequence[str | Path]) -> None:
     """Stop where nothing is there; single files that are missing are named with the unreadable."""
-    if any(Path(path).exists() for path in paths):
+    if not paths or any(Path(path).exists() for path in paths):
         return
     what = "does not exist" if len(paths) == 1 else f"and {len(paths) - 1} more do not exist"
     raise InvalidInputError(
