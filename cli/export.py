@@ -21,8 +21,8 @@ from featstore.numerals import size
     "-o",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file; of features .npy, .npz, .safetensors, .parquet, .arrow or .h5ad; of a run "
-    ".onnx, .skops, .joblib, .safetensors, or .md, a model card.",
+    help="The file; of features .npy, .npz, .safetensors, .parquet, .arrow, .h5ad or .csv; of a "
+    "run .onnx, .skops, .joblib, .safetensors, or .md, a model card.",
 )
 @click.option("--split", help="Samples of this split only; of features.")
 @moved_backbones_option
