@@ -129,6 +129,10 @@ def quantity(
         raise InvalidInputError("a quantity curve reports on a split: select by 'val' or 'kfold'")
     rows = store.rows(train)
     pool = rows[labels.labelled[rows]]
+    if len(pool) < 2:
+        raise InvalidInputError(
+            f"split {train!r} has {len(pool)} rows with a label: there is no curve to draw"
+        )
     shape = SizeDraws(
         tuple(sizes or _halved(len(pool), len(labels.classes))),
         draws=draws,

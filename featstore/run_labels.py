@@ -11,10 +11,8 @@ from featstore.run_config import RunConfig
 Runs = ProbeRun | Mapping[str, ProbeRun] | Iterable[ProbeRun]
 """One run, several, or several by the names they shall have."""
 
-_DETAILS: tuple[Callable[[RunConfig], str], ...] = (
-    lambda config: " + ".join(config.features),
-    lambda config: probe_name(config),
-    lambda config: config.target,
+#: What may tell runs apart beside features, probe and target; what people think of first is first.
+FURTHER_DETAILS: tuple[Callable[[RunConfig], str], ...] = (
     lambda config: f"on {' + '.join(config.test_features or config.features)}",
     lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
     lambda config: config.train_subset or f"all of {config.train_split}",
@@ -22,6 +20,12 @@ _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
     lambda config: f"{config.parameter} = {config.value:g}",
     lambda config: f"{config.n_train:,} training rows",
     lambda config: f"seed {config.seed}",
+)
+_DETAILS: tuple[Callable[[RunConfig], str], ...] = (
+    lambda config: " + ".join(config.features),
+    lambda config: probe_name(config),
+    lambda config: config.target,
+    *FURTHER_DETAILS,
 )
 
 

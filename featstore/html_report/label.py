@@ -7,15 +7,11 @@ from collections.abc import Callable, Sequence
 
 from featstore.run import ProbeRun
 from featstore.run_config import RunConfig
+from featstore.run_labels import FURTHER_DETAILS
 
 _DETAILS: tuple[Callable[[RunConfig], str], ...] = (
-    lambda config: f"on {' + '.join(config.test_features or config.features)}",
     lambda config: config.preset,
-    lambda config: "unscaled" if config.scaling == "none" else f"{config.scaling} scaling",
-    lambda config: config.how_chosen,
-    lambda config: f"{config.parameter} = {config.value:g}",
-    lambda config: f"{config.n_train:,} training rows",
-    lambda config: f"seed {config.seed}",
+    *FURTHER_DETAILS,
 )
 
 
