@@ -241,9 +241,8 @@ def _wider(config: RunConfig, least: float, most: float) -> str:
 
     for preset in PRESETS.values():
         if preset.probe == config.probe and preset.values:
-            beyond = min(preset.values) < least, max(preset.values) > most
-            if beyond[config.value == most]:
-                low, high = min(preset.values), max(preset.values)
+            low, high = min(preset.values), max(preset.values)
+            if high > most if config.value == most else low < least:
                 return f"; --preset {preset.name} tries {low:g} … {high:g}"
     return ""
 

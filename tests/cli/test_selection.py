@@ -42,6 +42,15 @@ def test_folds_and_the_one_standard_error_rule(store: Path) -> None:
     assert document["thresholds"] is None
 
 
+def test_a_value_at_the_edge_names_who_tries_more(store: Path) -> None:
+    options = ["--features", "pca", "--preset", "vissl-svm", "--name", "edge"]
+    printed = run("probe", store, *options)
+    # Of two values, either is at an edge.
+    assert (
+        "at the edge of the values tried (0.01 … 0.1); --preset svm tries 0.0001 … 100" in printed
+    )
+
+
 def test_nested_says_that_folds_report(store: Path) -> None:
     options = ["--features", "pca", "--probe", "ridge", "--select", "nested", "--folds", "3"]
     printed = run("probe", store, *options, "--name", "nested")

@@ -154,6 +154,9 @@ def test_damaged_images_are_named_and_the_rest_is_done(
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
     assert command("predict", store.path, cut, "--run", run.name, "--json").exit_code == 1
+    shown = command("predict", store.path, *whole[:2], "--run", run.name, "--top", "2")
+    assert [path.as_posix() in shown.stdout for path in whole] == [True, True, False]
+    assert shown.stdout.count(whole[0].as_posix()) == 1, "a table for each image"
 
 
 def test_the_command_prints_one_document(
