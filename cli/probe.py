@@ -96,6 +96,12 @@ _DROWNING = 5
 )
 @click.option("--max-memory", help="What the probe may take, e.g. 2GB [default: its quickest way].")
 @click.option("--name", help="Name of the run [default: from the configuration].")
+@click.option(
+    "--save/--no-save",
+    default=True,
+    show_default=True,
+    help="Keep the run in the store; not possible where it cannot be written to.",
+)
 @json_option
 def command(
     store: str, features: str | None, fuse: str | None, as_json: bool, **options: Any

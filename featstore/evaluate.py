@@ -146,6 +146,8 @@ def probe(
     InvalidInputError
         If the rows cannot train or test a probe, features hold NaN, or arguments do not fit each
         other.
+    StorageError
+        If the run is to be stored and the store cannot be written to.
 
     Warns
     -----
@@ -208,6 +210,8 @@ def evaluate(
     if name is not None:
         asked = (setup.features, setup.target, protocol.name, setup.arguments.test_features)
         _check_free(store, checked_name(name), asked)
+    if save:
+        store.check_runs_can_be_saved()
     shared_groups = _warn_of_shared_groups(parts, setup.groups)
     estimator = setup.estimator()
     learner = Learner(estimator, setup.labels, scaling, shelf)

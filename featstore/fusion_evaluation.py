@@ -157,8 +157,8 @@ def fusion(
 
 
 def _interval(run: ProbeRun, metric: str, name: str) -> dict[str, float]:
-    of_it = run.metrics.set_index("metric").loc[metric]
-    return {f"{name}_low": float(of_it["low"]), f"{name}_high": float(of_it["high"])}
+    known = run.metrics.set_index("metric")
+    return {f"{name}_{end}": float(known[end][metric]) for end in ("low", "high")}
 
 
 def _controls(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -448,6 +449,24 @@ class FeatureStore(Displayed):
     def delete_run(self, name: str) -> None:
         """Remove a run."""
         self._member("runs", name, "run").remove()
+
+    def check_runs_can_be_saved(self) -> None:
+        """Refuse a folder of this machine without the right to write, before work is done for it.
+
+        Raises
+        ------
+        StorageError
+            If a run could not be stored.
+        """
+        local = self.folder.local
+        if local is None:
+            return
+        runs = local / "runs"
+        if not os.access(runs if runs.is_dir() else local, os.W_OK):
+            raise StorageError(
+                f"{self.location} cannot be written to, so no run can be kept in it; probe without "
+                "keeping the run (save=False, --no-save), or copy the store to where you may write"
+            )
 
     def save_run(self, run: ProbeRun) -> None:
         """Store a run under its name; an older one of the same name is replaced."""

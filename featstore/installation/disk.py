@@ -118,7 +118,7 @@ def check_disk(folder: Path, *, reading: bool = False) -> Iterator[Check]:
             "writing",
             "note" if reading else "problem",
             f"{folder}: {error.strerror or error}",
-            "the store can be read; probe with save=False, or copy it to where you may write"
+            "the store can be read; probe with --no-save, or copy it to where you may write"
             if reading
             else "name a folder that you may write to with --folder",
         )

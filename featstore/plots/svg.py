@@ -30,8 +30,10 @@ def to_svg(figure: Figure) -> str:
     """
     text = io.StringIO()
     unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    plain = {"svg.hashsalt": "featstore", "svg.fonttype": "none"}
-    with matplotlib.rc_context(plain), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "featstore", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
         # Text stays text: letters come from the fonts of whoever looks at it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(text, format="svg", metadata=unnamed, facecolor=figure.get_facecolor())

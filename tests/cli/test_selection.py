@@ -51,6 +51,16 @@ def test_a_value_at_the_edge_names_who_tries_more(store: Path) -> None:
     )
 
 
+def test_a_store_that_cannot_be_written_to(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--features", "pca", "--probe", "ridge", "-C", "1", "--name", "unkept"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    refused = invoke("probe", store, *options)
+    assert refused.exit_code == 2
+    assert "--no-save" in refused.stderr
+    assert "ridge, alpha = 1" in run("probe", store, *options, "--no-save")
+    assert not (store / "runs" / "unkept").exists()
+
+
 def test_nested_says_that_folds_report(store: Path) -> None:
     options = ["--features", "pca", "--probe", "ridge", "--select", "nested", "--folds", "3"]
     printed = run("probe", store, *options, "--name", "nested")
