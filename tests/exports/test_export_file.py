@@ -146,7 +146,7 @@ def test_stock_libraries_read_the_files(tmp_path: Path, store: FeatureStore) -> 
 def test_what_is_not_exported(tmp_path: Path, store: FeatureStore) -> None:
     (tmp_path / "there.npy").write_bytes(b"mine")
     for out, message in {
-        "a.csv": r"the suffix says the format.*\.npz",
+        "a.xls": r"the suffix says the format.*\.npz",
         "there.npy": "exists; replace it with --overwrite",
         "no/a.npy": "there is no folder",
     }.items():
