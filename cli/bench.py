@@ -10,6 +10,7 @@ import pandas as pd
 
 from featstore.cli.arguments import store_argument
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+from featstore.numerals import plural
 
 if TYPE_CHECKING:
     from featstore.race import Arrival, Bench
@@ -116,7 +117,9 @@ def _show(found: Bench) -> None:
         ),
         title=f"reading {' + '.join(found.features)}",
     )
-    what = f"{found.n_train} × {found.dim}, {found.n_classes} classes, {found.threads} threads"
+    what = f"{found.n_train} × {found.dim}, {found.n_classes} classes, " + plural(
+        found.threads, "thread"
+    )
     if found.arrivals:
         frame = pd.DataFrame(
             {"solver": solver}

@@ -9,6 +9,7 @@ import click
 from featstore.cli.arguments import moved_backbones, moved_backbones_option, store_argument
 from featstore.cli.output import echo_json, echo_note, json_option
 from featstore.errors import InvalidInputError
+from featstore.numerals import size
 
 
 @click.command()
@@ -20,8 +21,8 @@ from featstore.errors import InvalidInputError
     "-o",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file; of features .npy, .npz, .safetensors, .parquet, .arrow or .h5ad; of a run "
-    ".onnx, .skops, .joblib, .safetensors, or .md, a model card.",
+    help="The file; of features .npy, .npz, .safetensors, .parquet, .arrow, .h5ad or .csv; of a "
+    "run .onnx, .skops, .joblib, .safetensors, or .md, a model card.",
 )
 @click.option("--split", help="Samples of this split only; of features.")
 @moved_backbones_option
@@ -82,7 +83,7 @@ def _features(
         return
     n, dim = result.shape
     files = ", ".join(str(file) for file in result.files)
-    click.echo(f"{files}: {n} × {dim} {result.dtype}, {result.nbytes / 1e6:.1f} MB")
+    click.echo(f"{files}: {n} × {dim} {result.dtype}, {size(result.nbytes)}")
 
 
 def _run(
@@ -103,7 +104,7 @@ def _run(
     if as_json:
         echo_json({**vars(result), "path": str(result.path)})
         return
-    click.echo(f"{result.path}: {result.run}, {result.nbytes / 1e6:.2f} MB")
+    click.echo(f"{result.path}: {result.run}, {size(result.nbytes)}")
     if result.difference is not None:
         click.echo(
             f"checked with ONNX Runtime: probabilities differ from those of `featstore predict` by "

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from featstore.cli.arguments import named_words
 from featstore.cli.output import echo_json, echo_note, echo_table, json_option
+from featstore.numerals import size
 
 if TYPE_CHECKING:
     from featstore.workers import Engine
@@ -359,7 +360,7 @@ def _rehearse(
     echo_table(plan.features, title=f"{out}: {plan.rows} samples")
     if plan.images:
         click.echo(
-            f"{plan.images} images to decode, {plan.nbytes / 1e6:.1f} MB to write, about "
+            f"{plan.images} images to decode, {size(plan.nbytes)} to write, about "
             f"{timedelta(seconds=round(plan.seconds))} at {plan.images_per_second:.1f} images/s "
             f"(trial of {plan.trial_images} images)"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from featstore.cli.probe_options import (
     seed_option,
     test_option,
 )
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, ShortClassesWarning
 
 if TYPE_CHECKING:
     from featstore.few_shot_result import FewShot
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 @click.option("--features", "-f", multiple=True, help="A feature; repeat it. [default: all]")
 @click.option("--fuse", multiple=True, help="Features to concatenate: a,b[,c…]; repeat it.")
 @click.option(
-    "--shots", type=Numbers(), help="Rows per class. [default: the preset's, or 1,2,4,8,16]"
+    "--shots",
+    type=Numbers(),
+    help="Rows per class. [default: the preset's, or 1,2,4,8,16; of these what most classes have]",
 )
 @click.option(
     "--draws", type=click.IntRange(min=1), help="How often. [default: the preset's, or 20]"
@@ -85,9 +88,11 @@ def command(
     from featstore.store import FeatureStore
 
     opened = FeatureStore.open(store)
-    results = [
-        _evaluate(opened, names, options) for names in chosen_features(opened, features, fuse)
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShortClassesWarning)  # said below, from the result
+        results = [
+            _evaluate(opened, names, options) for names in chosen_features(opened, features, fuse)
+        ]
     if out is not None:
         write_results(out, results)
     if plot is not None:
@@ -101,6 +106,8 @@ def command(
         return
     for result in results:
         _show(result)
+    if results[0].config.shortage:  # of the rows, which all features share
+        echo_note(results[0].config.shortage)
 
 
 def _evaluate(store: Any, names: list[str], options: dict[str, Any]) -> FewShot:

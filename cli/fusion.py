@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import pandas as pd
 
 from featstore.cli.arguments import store_argument
+from featstore.cli.curves import interval_texts
 from featstore.cli.output import echo_json, echo_table, json_option, points, records
 from featstore.cli.probe_options import (
     device_option,
@@ -20,6 +21,9 @@ from featstore.cli.probe_options import (
 )
 from featstore.errors import InvalidInputError
 from featstore.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from featstore.fusion_table import FusionTable
 
 _SCORES = {"top1": "accuracy", "mAP": "mAP"}
 _CONTROLS = {"projection": "best + its random projection", "pca": "PCA of the pair"}
@@ -73,6 +77,9 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
                 "margin": table.margin,
                 "level": table.level,
                 "rule": table.rule,
+                "protocol": table.protocol,
+                "parameter": table.parameter,
+                "scaling": table.scaling,
                 "pairs": records(table.pairs),
                 "controls": records(table.controls),
             }
@@ -81,8 +88,12 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
     score = _SCORES[table.metric]
     members = pd.concat(
         [
-            table.pairs[[side, f"dim_{side}", f"score_{side}"]].set_axis(
-                ["features", "dim", score], axis=1
+            pd.DataFrame(
+                {
+                    "features": table.pairs[side],
+                    "dim": table.pairs[f"dim_{side}"],
+                    **_scored(table, score, f"_{side}"),
+                }
             )
             for side in ("a", "b")
         ]
@@ -91,7 +102,7 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
         {
             "features": table.pairs["a"] + " + " + table.pairs["b"],
             "dim": table.pairs["dim"],
-            score: table.pairs["score"],
+            **_scored(table, score),
             "best": table.pairs["best"],
             "gain, points": points(table.pairs, "gain", "low", "high"),
             "verdict": table.pairs["verdict"],
@@ -112,7 +123,20 @@ def command(store: str, pairs: str | None, controls: bool, as_json: bool, **opti
             }
         )
         echo_table(shown, title="controls; gain over the best member", percent=[score])
+    click.echo(f"{table.protocol}; scaling of each feature: {table.scaling}")
     click.echo(table.rule)
+
+
+def _scored(table: FusionTable, score: str, side: str = "") -> dict[str, object]:
+    """Columns of a member, or of the pair: its score, the interval, and the value chosen."""
+    pairs = table.pairs
+    return {
+        score: pairs[f"score{side}"],
+        f"{100 * table.level:g} % interval": interval_texts(
+            pairs[f"score{side}_low"], pairs[f"score{side}_high"]
+        ),
+        table.parameter: [f"{value:g}" for value in pairs[f"value{side}"]],
+    }
 
 
 def _listed(text: str) -> list[str]:

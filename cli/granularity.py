@@ -74,6 +74,11 @@ def command(
 
     The table's first column is the class, the further ones its ancestors, finest first; the
     header names the levels.
+
+    \b
+    featstore granularity birds.zarr --taxonomy species.csv
+    featstore granularity birds.zarr --taxonomy species.csv --run RUN_B --against RUN_A --severity
+    featstore granularity birds.zarr --taxonomy species.csv --save tree   # then --taxonomy tree
     """
     from featstore.store import FeatureStore
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import pandas as pd
 
 from featstore.cli.arguments import store_argument
 from featstore.cli.output import echo_json, echo_table, json_option
+from featstore.fingerprint import NEWEST
 
 
 @click.command()
@@ -25,6 +27,8 @@ def command(store: str, feature: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(document)
         return
+    if "source" in document:
+        document["source"] = _dated(document["source"])
     pairs = pd.DataFrame(
         [(key, value) for key, value in _flat(document)], columns=["property", "value"]
     )
@@ -62,6 +66,15 @@ def _feature(store: Any, name: str) -> dict[str, Any]:
         "spec_digest": info.spec.digest,
         "spec": info.spec.to_json(),
     }
+
+
+def _dated(source: dict[str, Any]) -> dict[str, Any]:
+    """Show when the newest image was changed as a date."""
+    shown = {key: value for key, value in source.items() if key != NEWEST}
+    if NEWEST in source:
+        newest = datetime.fromtimestamp(source[NEWEST] // 10**9, UTC)
+        shown["newest_image"] = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
+    return shown
 
 
 def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ def features_frame(store: FeatureStore) -> pd.DataFrame:
                 "rows": info.committed_rows,
                 "dim": info.spec.backbone.dim,
                 "dtype": info.spec.dtype,
-                "MB": round(info.nbytes / 1e6, 2),
+                "MB": round(info.nbytes / 1e6, 3),
                 "state": "sealed" if info.sealed else "unfinished",
                 "excluded": len(info.excluded),
                 "corruption": info.spec.corruption.label if info.spec.corruption else "",

@@ -107,7 +107,16 @@ def fusion_table(sources: Sequence[str]) -> FusionTable:
         raise InvalidInputError(f"one result with pairs is needed: {_MADE_BY['fusion']}")
     one = read[0]
     frames = {part: _frame(one[part]) for part in ("pairs", "controls")}
-    return FusionTable(one["metric"], **frames, margin=one["margin"], level=one["level"])
+    return FusionTable(
+        one["metric"],
+        **frames,
+        margin=one["margin"],
+        level=one["level"],
+        # Files of earlier versions have no words about the protocol.
+        protocol=one.get("protocol", ""),
+        parameter=one.get("parameter", ""),
+        scaling=one.get("scaling", ""),
+    )
 
 
 def drops(sources: Sequence[str]) -> dict[str, CorruptionDrop]:

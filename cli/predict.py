@@ -125,6 +125,17 @@ def _check(out: Path, *, overwrite: bool) -> None:
         raise InvalidInputError(f"there is no folder {out.parent}; make it first")
 
 
+def _tables(result: ImagePredictions, frame: pd.DataFrame) -> None:
+    """Show a line per image, or a table per image where it has several lines."""
+    if frame["id"].is_unique:
+        echo_table(frame, title=result.run, percent=["probability"])
+        return
+    for image, lines in frame.groupby("id", sort=False):
+        echo_table(
+            lines.drop(columns="id"), title=f"{image}: {result.run}", percent=["probability"]
+        )
+
+
 def _show(
     result: ImagePredictions, frame: pd.DataFrame, out: Path | None, *, as_json: bool
 ) -> None:
@@ -140,7 +151,7 @@ def _show(
         }
         echo_json(document)
     elif out is None:
-        echo_table(frame, title=result.run, percent=["probability"])
+        _tables(result, frame)
     else:
         click.echo(f"{out}: {len(result)} images, {len(frame)} lines")
     if result.probe_from == "fitted again":

@@ -232,7 +232,7 @@ def _show(run: Any) -> None:
         values = run.selection["value"]
         echo_note(
             f"the best {config.parameter} is at the edge of the values tried "
-            f"({values.min():g} … {values.max():g})"
+            f"({values.min():g} … {values.max():g}){_wider(config, values.min(), values.max())}"
         )
     unseen = _unseen(run)
     if unseen:
@@ -240,6 +240,18 @@ def _show(run: Any) -> None:
             f"{len(unseen)} classes have no training row and are never predicted: "
             f"{', '.join(unseen[:5])}{', …' if len(unseen) > 5 else ''}"
         )
+
+
+def _wider(config: RunConfig, least: float, most: float) -> str:
+    """Name a preset of the same probe that tries values beyond the edge, if there is one."""
+    from featstore.presets import PRESETS
+
+    for preset in PRESETS.values():
+        if preset.probe == config.probe and preset.values:
+            low, high = min(preset.values), max(preset.values)
+            if high > most if config.value == most else low < least:
+                return f"; --preset {preset.name} tries {low:g} … {high:g}"
+    return ""
 
 
 def _of_subset(config: RunConfig) -> str:

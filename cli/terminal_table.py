@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -17,6 +18,11 @@ _WHOLE = 16
 #: What a folded column keeps at least.
 _FOLDED = 12
 _INDENT = 2
+#: Where a line may end: behind spaces, and at a sign within a path or a name, not within a number.
+_BREAK = re.compile(
+    r"(?<=\s)(?=\S)|(?<=[A-Za-z0-9][/_=?&#])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[/_][A-Za-z0-9])"
+    r"|(?<=[A-Za-z0-9][+-])(?=[A-Za-z])|(?<=[A-Za-z0-9])(?=[.][A-Za-z])"
+)
 
 
 def fitted(
@@ -66,6 +72,26 @@ def fitted(
     return _stacked(columns, rows, right, widths, width)
 
 
+def wrapped(text: str, width: int) -> str:
+    """Break text that is too wide at spaces, or behind the signs within paths and names.
+
+    Examples
+    --------
+    >>> print(wrapped("facebookresearch/dinov2, dinov2/eval/knn.py", 20))
+    facebookresearch/
+    dinov2, dinov2/eval/
+    knn.py
+    """
+    if cell_len(text) <= width:
+        return text
+    lines = [""]
+    for part in _BREAK.split(text):
+        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def _taken(widths: Sequence[int]) -> int:
     return sum(widths) + 2 * len(widths)
 
@@ -97,7 +123,7 @@ def _grid(
             Text(name), justify="right" if flush else "left", width=size, overflow="fold"
         )
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(wrapped(*cell)) for cell in zip(row, widths, strict=True)))
     return table
 
 
@@ -124,7 +150,7 @@ def _stacked(
                 cells.add_column(
                     justify="right" if right[j] else "left", width=size, overflow="fold"
                 )
-            cells.add_row(*(Text(row[j], style=style) for j in line))
+            cells.add_row(*(Text(wrapped(row[j], widths[j - 1]), style=style) for j in line))
             yield Padding(cells, (0, 0, 0, _INDENT))
 
     body = [part for row in rows for part in shown(row, "")]

@@ -62,6 +62,10 @@ class SharedGroupsWarning(UserWarning):
     """Rows of one group are on both sides of a division."""
 
 
+class ShortClassesWarning(UserWarning):
+    """Classes have fewer rows than the shots that nobody asked for by number."""
+
+
 class UnreadableImageError(FeatstoreError, OSError):
     """An image file cannot be decoded."""
 

@@ -146,6 +146,8 @@ def probe(
     InvalidInputError
         If the rows cannot train or test a probe, features hold NaN, or arguments do not fit each
         other.
+    StorageError
+        If the run is to be stored and the store cannot be written to.
 
     Warns
     -----

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featstore.backend_choice import put_on
 from featstore.encoder import Encoder, backend_of
-from featstore.errors import InvalidInputError, SpecMismatchError
+from featstore.errors import InvalidInputError, SpecMismatchError, WeightsError
 from featstore.feature import FeatureInfo
 from featstore.feature_task import encode_in_pieces
 from featstore.micro_batch import MicroBatch
@@ -77,13 +77,21 @@ class FeatureEncoder:
         request = info.request or {}
         # Features of ready-made encoders have no request; the paper's geometry tells.
         usual = "paper" if spec.transform.geometry == "crop-resize" else "own"
-        original: Encoder = backbone_loader().load_encoder(
-            source or spec.backbone.source,
-            device=device,
-            numerics=spec.numerics,
-            transform=request.get("transform", usual),
-            decode=spec.transform.decode,
-        )
+        try:
+            original: Encoder = backbone_loader().load_encoder(
+                source or spec.backbone.source,
+                device=device,
+                numerics=spec.numerics,
+                transform=request.get("transform", usual),
+                decode=spec.transform.decode,
+            )
+        except WeightsError as error:
+            if source is not None:
+                raise
+            raise WeightsError(
+                f"{error}. If the weights have moved, say where they are: "
+                f"--backbone {info.name}=SOURCE"
+            ) from error
         encoder = put_on({info.name: original}, {info.name: spec.backend})[info.name]
         _check_same(info.name, spec, encoder)
         return cls(info.name, spec, encoder, original)

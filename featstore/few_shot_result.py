@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -21,9 +21,32 @@ class FewShotConfig(CurveConfig):
     ----------
     selected_on
         What chose the hyper-parameter: ``"fixed"``, other draws, or the probe's own rule.
+    left_out
+        Shots of the default, or of the preset, that most classes have too few rows for.
+    short_classes
+        Shots -> classes with fewer training rows, which gave all they have.
     """
 
     selected_on: str
+    left_out: tuple[int, ...] = ()
+    short_classes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def shortage(self) -> str:
+        """What classes with few rows changed, in words; empty if nothing."""
+        parts = []
+        if self.short_classes:
+            counts = ", ".join(f"{n} for {k}" for k, n in self.short_classes.items())
+            parts.append(
+                "classes with fewer training rows than shots give all they have (classes for "
+                f"shots: {counts})"
+            )
+        if self.left_out:
+            parts.append(
+                f"shots {', '.join(map(str, self.left_out))} are left out: half of the classes or "
+                "more have no more training rows than that"
+            )
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -79,9 +79,10 @@ class FewShotSetup:
         """
         if not isinstance(store, FeatureStore):
             store = FeatureStore.open(store)
-        protocol = chosen_preset(probe, preset, value)
         names = [features] if isinstance(features, str) else list(features)
+        store.view(names)  # a wrong name is told before a probe's libraries are loaded
         target_name, labels = store.target(target)
+        protocol = chosen_preset(probe, preset, value)
         if labels.kind == "multi":
             raise InvalidInputError(
                 f"{target_name!r} has several labels per row: k rows per class are not defined, "
@@ -122,7 +123,7 @@ class FewShotSetup:
         """Classes of the target."""
         return len(self.labels.classes)
 
-    def config(self, draws: Mapping[str, Any], *, chosen_on: str) -> FewShotConfig:
+    def config(self, draws: Mapping[str, Any], *, chosen_on: str, **more: Any) -> FewShotConfig:
         """Return the record of how results were made.
 
         Parameters
@@ -131,6 +132,8 @@ class FewShotSetup:
             What was drawn.
         chosen_on
             What would have chosen the hyper-parameter, where there was a choice.
+        more
+            Other fields of the record.
         """
         selected_on = chosen_on if self.chooses else "fixed"
         return FewShotConfig(
@@ -147,4 +150,5 @@ class FewShotSetup:
             n_test=len(self.test.labels),
             draws=draws,
             selected_on=selected_on if self.protocol.values else "the probe's own rule",
+            **more,
         )

@@ -128,6 +128,12 @@ def fusion(
                 "score_a": run_a.metric(metric),
                 "score_b": run_b.metric(metric),
                 "score": fused.metric(metric),
+                **_interval(run_a, metric, "score_a"),
+                **_interval(run_b, metric, "score_b"),
+                **_interval(fused, metric, "score"),
+                "value_a": run_a.config.value,
+                "value_b": run_b.config.value,
+                "value": fused.config.value,
                 "best": best.config.features[0],
                 "gain": gain.difference,
                 "low": gain.low,
@@ -144,7 +150,15 @@ def fusion(
         pd.DataFrame(control_rows),
         margin,
         _LEVEL,
+        protocol=f"{fused.config.probe_label}, {fused.config.parameter} {fused.config.how_chosen}",
+        parameter=fused.config.parameter,
+        scaling=fused.config.scaling,
     )
+
+
+def _interval(run: ProbeRun, metric: str, name: str) -> dict[str, float]:
+    known = run.metrics.set_index("metric")
+    return {f"{name}_{end}": float(known[end][metric]) for end in ("low", "high")}
 
 
 def _controls(

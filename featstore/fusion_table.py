@@ -25,7 +25,8 @@ class FusionTable(Displayed):
         One row for each pair: a, b, dim_a, dim_b, dim (of both together), score_a, score_b, score,
         best (the member with the higher score on the reported rows), gain (score less that of
         `best`), low, high (paired bootstrap interval of the gain), verdict, run_a, run_b, run
-        (names of the runs).
+        (names of the runs); of a, b and the pair also score_a_low, score_a_high, … (bootstrap
+        intervals of the scores) and value_a, value_b, value (of the hyper-parameter).
     controls
         Two rows for each pair; empty if they were left out: a, b, control, dim, score, gain, low,
         high (over the best member), over, over_low, over_high (score of the pair less that of the
@@ -36,6 +37,9 @@ class FusionTable(Displayed):
         Gain that counts as none.
     level
         Coverage of the intervals.
+    protocol, parameter, scaling
+        Probe of all runs and how its hyper-parameter was chosen, in words; the latter's name; how
+        blocks were scaled.
     """
 
     metric: Literal["top1", "mAP"]
@@ -43,6 +47,9 @@ class FusionTable(Displayed):
     controls: pd.DataFrame
     margin: float
     level: float
+    protocol: str = ""
+    parameter: str = ""
+    scaling: str = ""
 
     @property
     def rule(self) -> str:

@@ -85,3 +85,18 @@ def plural(number: int, noun: str) -> str:
     """
     ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
     return f"{number:,}{_SPACE}{noun}{ending}"
+
+
+def size(nbytes: int) -> str:
+    r"""Bytes with three figures and their unit; kB, MB … are powers of 1000.
+
+    Examples
+    --------
+    >>> size(950), size(43_210), size(13_700_000), size(999_999_999)
+    ('950\xa0B', '43.2\xa0kB', '13.7\xa0MB', '1\xa0GB')
+    """
+    value, units = float(nbytes), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value /= 1000
+        del units[0]
+    return f"{value:.3g}{_SPACE}{units[0]}"

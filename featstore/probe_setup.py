@@ -66,9 +66,10 @@ class ProbeSetup:
         InvalidInputError
             If the rows cannot train or test a probe, or arguments do not fit each other.
         """
-        protocol = chosen_preset(arguments.probe, arguments.preset, arguments.value)
         names = [features] if isinstance(features, str) else list(features)
+        store.view(names)  # a wrong name is told before a probe's libraries are loaded
         target, labels = store.target(arguments.target)
+        protocol = chosen_preset(arguments.probe, arguments.preset, arguments.value)
         plan = SelectionPlan(
             by=arguments.select or protocol.select,
             folds=protocol.folds if arguments.folds is None else arguments.folds,

@@ -17,7 +17,7 @@ from featstore.presets import (
     preset,
 )
 from featstore.registry import probe as probe_class
-from featstore.registry import probes
+from featstore.registry import probe_place, probes
 from featstore.samples import Target
 from featstore.view import View
 
@@ -37,7 +37,7 @@ def chosen_preset(probe: str | None, name: str | None, value: float | None) -> P
     """
     if name is None:
         probe = probe or "logistic"
-        probe_class(probe)  # says which probes there are
+        probe_place(probe)  # says which probes there are
         name = DEFAULT_PRESETS.get(probe, probe)
     if name not in PRESETS and name in probes():
         chosen = Preset(name, name, (), "the defaults of a plugin")

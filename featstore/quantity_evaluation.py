@@ -105,9 +105,10 @@ def quantity(
     """
     if not isinstance(store, FeatureStore):
         store = FeatureStore.open(store)
-    protocol = chosen_preset(probe, preset, value)
     names = [features] if isinstance(features, str) else list(features)
+    store.view(names)  # a wrong name is told before a probe's libraries are loaded
     target_name, labels = store.target(target)
+    protocol = chosen_preset(probe, preset, value)
     known = store.samples.split_names
     test = test or next((split for split in ("test", "val") if split in known), "test")
     if train == test:
@@ -128,6 +129,10 @@ def quantity(
         raise InvalidInputError("a quantity curve reports on a split: select by 'val' or 'kfold'")
     rows = store.rows(train)
     pool = rows[labels.labelled[rows]]
+    if len(pool) < 2:
+        raise InvalidInputError(
+            f"split {train!r} has {len(pool)} rows with a label: there is no curve to draw"
+        )
     shape = SizeDraws(
         tuple(sizes or _halved(len(pool), len(labels.classes))),
         draws=draws,

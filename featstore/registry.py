@@ -44,8 +44,8 @@ def probes() -> dict[str, str]:
     return found
 
 
-def probe(name: str) -> Any:
-    """Return a probe's class by name.
+def probe_place(name: str) -> str:
+    """Return where a probe is, ``module:attribute``, without importing it.
 
     Raises
     ------
@@ -56,7 +56,12 @@ def probe(name: str) -> Any:
     known = PROBES if name in PROBES else probes()
     if name not in known:
         raise InvalidInputError(f"there is no probe {name!r}. {did_you_mean(name, known)}")
-    module, _, attribute = known[name].partition(":")
+    return known[name]
+
+
+def probe(name: str) -> Any:
+    """Return a probe's class by name; the errors are those of `probe_place`."""
+    module, _, attribute = probe_place(name).partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -274,7 +274,11 @@ class Samples:
 
 def relative_id(path: Path, root: Path) -> str:
     """Return the id of a file: its path below `root`, with ``/`` on every system."""
-    name = path.relative_to(root).as_posix()
+    return readable_id(path.relative_to(root).as_posix())
+
+
+def readable_id(name: str) -> str:
+    """Return a name that can be written to files; an error where it is not UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,37 @@ class ShotDraws:
             raise InvalidInputError(f"draws must be at least 1, got {self.draws}")
         if self.short not in ("error", "all"):
             raise InvalidInputError(f"short must be 'error' or 'all', got {self.short!r}")
+
+    def suited_to(self, codes: NDArray[np.integer]) -> Self:
+        """Return the draws that these rows allow, where nobody asked for other ones.
+
+        Shots stay where more than half of the classes have more rows than that: else most draws
+        would be one and the same.  A smaller class gives all it has.
+
+        Parameters
+        ----------
+        codes
+            Class of each row to draw from, shape (n,).
+
+        Examples
+        --------
+        >>> plan = ShotDraws((1, 2, 4, 8)).suited_to(np.repeat([0, 1, 2], [3, 7, 9]))
+        >>> plan.shots, plan.short
+        ((1, 2, 4), 'all')
+        >>> ShotDraws((1, 2)).suited_to(np.repeat([0, 1], [3, 7])).short
+        'error'
+        """
+        counts = np.bincount(np.asarray(codes, np.intp))
+        counts = counts[counts > 0]
+        kept = tuple(k for k in self.shots if 2 * (counts > k).sum() > len(counts))
+        kept = kept or self.shots[:1]
+        return replace(self, shots=kept, short="all" if kept[-1] > counts.min() else self.short)
+
+    def short_classes(self, codes: NDArray[np.integer]) -> dict[int, int]:
+        """Shots -> classes that have rows, but fewer; only where there are such classes."""
+        counts = np.bincount(np.asarray(codes, np.intp))
+        short = {k: int(((counts > 0) & (counts < k)).sum()) for k in self.shots}
+        return {k: number for k, number in short.items() if number}
 
     def draw(
         self,

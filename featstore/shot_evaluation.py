@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, ShortClassesWarning
 from featstore.few_shot_choice import choose, fixed_value
 from featstore.few_shot_frames import means_frame, selection_frame, values_frame
 from featstore.few_shot_presets import SHOT_DRAWS
@@ -29,6 +30,7 @@ from featstore.trial import Trial
 
 _CHOICE_DRAWS = 5
 _CHOICE_ROWS = 2000  # that these draws are scored on, at most
+_CHOICE_ROWS_PER_CLASS = 10  # that all of them must leave, to be scored on the same rows
 _HELD_VALUES = 2**27  # of drawn rows, in memory at a time
 
 
@@ -64,7 +66,8 @@ def few_shot(
     features
         One feature, or several to concatenate in this order.
     shots
-        Numbers of rows per class, k; by default the preset's, or 1, 2, 4, 8, 16.
+        Numbers of rows per class, k.  By default the preset's, or 1, 2, 4, 8, 16, without those
+        that half of the classes or more have no more rows than; smaller classes give all.
     draws
         How often rows are drawn; by default the preset's, or 20.
     probe, preset
@@ -81,7 +84,8 @@ def few_shot(
         Whether a draw's rows for a smaller k are among those for a larger one; by default the
         preset's way, or so.
     short
-        A class with fewer than k rows is an ``"error"``, or gives ``"all"`` it has.
+        A class with fewer than k rows is an ``"error"``, or gives ``"all"`` it has; an error by
+        default where `shots` are named.
     seed
         Of the draws, of the bootstrap, and of probes that draw.
     device
@@ -100,6 +104,11 @@ def few_shot(
         If a feature, target or split is not there or not finished.
     InvalidInputError
         If the target is multi-label, a class has too few rows, or features hold NaN.
+
+    Warns
+    -----
+    ShortClassesWarning
+        If shots that nobody named are left out, or more than a class has.
     """
     setup = FewShotSetup.of(
         store,
@@ -119,7 +128,9 @@ def few_shot(
             f"the probe would be tested on the rows it is trained on ({train!r}); choose another "
             "--test split"
         )
-    plan = _plan(setup, shots=shots, draws=draws, nested=nested, short=short, seed=seed)
+    asked = _plan(setup, shots=shots, draws=draws, nested=nested, short=short, seed=seed)
+    named = shots is not None or short is not None or asked.short == "all"
+    plan = asked if named else asked.suited_to(setup.train.labels)
     drawn = _draw(setup, plan)
     trials: dict[int, list[Trial]] = {}
     if setup.chooses:
@@ -133,8 +144,17 @@ def few_shot(
     queries = ShotRows.of(setup.test, setup.blocks)
     hits, unconverged = _hits(setup, drawn, queries, chosen)
     config = setup.config(
-        asdict(plan), chosen_on=f"{_CHOICE_DRAWS} other draws of {setup.train_split}"
+        asdict(plan),
+        chosen_on=f"{_CHOICE_DRAWS} other draws of {setup.train_split}",
+        left_out=tuple(k for k in asked.shots if k not in plan.shots),
+        short_classes=plan.short_classes(setup.train.labels),
     )
+    if not named and config.shortage:
+        warnings.warn(
+            f"{config.shortage}; name the shots to have these and no others (shots=, --shots)",
+            ShortClassesWarning,
+            stacklevel=2,
+        )
     values = values_frame(
         config,
         [
@@ -187,15 +207,24 @@ def _choose(
     setup: FewShotSetup, drawn: Sequence[ShotDraw], seed: int
 ) -> tuple[dict[int, list[Trial]], dict[int, float | None]]:
     """Trials and the best value by shots, on rows that none of the draws took."""
+    pool = setup.train.view.rows
+    keys = sort_keys(id_hashes(setup.store.samples.ids[pool].tolist()), seed, "choice rows")
+    order = pool[np.argsort(keys, kind="stable")]
+
+    def left_by(taken: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.sort(order[~np.isin(order, taken)][:_CHOICE_ROWS])
+
     taken = np.unique(np.concatenate([one.subset.rows for one in drawn]))
-    free = np.setdiff1d(setup.train.view.rows, taken, assume_unique=True)
-    keys = sort_keys(id_hashes(setup.store.samples.ids[free].tolist()), seed, "choice rows")
-    scored = np.sort(free[np.argsort(keys, kind="stable")[:_CHOICE_ROWS]])
-    rows = ShotRows.of(setup.train, setup.blocks, [taken, scored])
+    scored = [left_by(taken)] * len(drawn)
+    if len(scored[0]) < min(_CHOICE_ROWS, _CHOICE_ROWS_PER_CLASS * setup.n_classes):
+        # Small data sets: the draws together leave next to nothing, each by itself enough.
+        scored = [left_by(one.subset.rows) for one in drawn]
+    rows = ShotRows.of(setup.train, setup.blocks, [taken, *scored])
     subsets: dict[int, list[NDArray[np.intp]]] = defaultdict(list)
-    for one in drawn:
+    queries: dict[int, list[NDArray[np.intp]]] = defaultdict(list)
+    for one, asked in zip(drawn, scored, strict=True):
         subsets[one.shots].append(rows.places(one.subset.rows))
-    queries = {k: [rows.places(scored)] * len(several) for k, several in subsets.items()}
+        queries[one.shots].append(rows.places(asked))
     return choose(setup, rows, subsets, queries)
 
 

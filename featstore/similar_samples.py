@@ -119,10 +119,11 @@ def nearest(
             )
     else:
         _check_k(k, len(samples))
+        dataset = open_unlabelled(images)  # before backbones are loaded, which takes seconds
         encoders = feature_encoders(store, names, backbones=backbones, device=device)
         batches = list(
             embed(
-                open_unlabelled(images),
+                dataset,
                 encoders,
                 batch_size=batch_size,
                 workers=workers,

@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 import featstore as fs
 from featstore import plots, shot_evaluation
-from featstore.errors import InvalidInputError
+from featstore.errors import InvalidInputError, ShortClassesWarning
 from featstore.result_document import joined
 from featstore.samples import Samples, Target
 from featstore.shot_draws import ShotDraws
@@ -152,6 +152,34 @@ def test_classes_with_few_rows_and_classes_without(new_store: Callable[..., Feat
     assert found.draws["n"].tolist() == [9, 9, 17, 17]
     top1 = found.values.loc[found.values["metric"] == "top1", "value"]
     assert (top1 <= 1 - (y[1000:] == 3).mean()).all()
+    with pytest.warns(ShortClassesWarning, match=r"1 for 2, 1 for 4, 1 for 8, 1 for 16\)"):
+        usual = fs.few_shot(made, "pixels", draws=2, value=1, n_boot=0)
+    assert usual.config.draws["shots"] == (1, 2, 4, 8, 16)
+    assert usual.config.left_out == ()
+    assert usual.draws["n"].tolist() == [9, 9, 17, 17, 33, 33, 65, 65, 129, 129]
+
+
+def test_small_classes_choose_and_leave_out_what_they_cannot_serve(
+    new_store: Callable[..., FeatureStore],
+) -> None:
+    X, y = digits()
+    few = np.sort(np.concatenate([np.flatnonzero(y == digit)[:20] for digit in range(4)]))
+    rank = np.concatenate([np.flatnonzero(y == digit)[:20] for digit in range(4)]).reshape(4, 20)
+    ids = np.asarray([f"{i:04}.png" for i in few])
+    splits = np.where(np.isin(few, rank[:, :8]), "train", "test")
+    labels = Target.from_labels([str(digit) for digit in y[few]])
+    made = new_store(samples=Samples(ids, splits, {"digit": labels}), pixels=X[few])
+    with pytest.warns(ShortClassesWarning, match="shots 8, 16 are left out"):
+        found = fs.few_shot(made, "pixels", draws=3, n_boot=0)
+    assert found.config.left_out == (8, 16)
+    assert found.config.short_classes == {}
+    # All 32 rows are taken by some draw that chooses: each is scored on what it did not take.
+    assert found.config.selected_on == "5 other draws of train"
+    assert found.selection["score"].between(0.3, 1).all()
+    top1 = found.summary[found.summary["metric"] == "top1"].set_index("shots")["mean"]
+    assert top1[4] > top1[1] > 0.3
+    with pytest.raises(InvalidInputError, match="4 of 4 classes have fewer than 16"):
+        fs.few_shot(made, "pixels", shots=[16], draws=1)
 
 
 def test_several_labels_and_other_refusals(store: FeatureStore) -> None:

@@ -50,6 +50,9 @@ def test_halves_of_an_image_are_complementary(store, table):
     assert halves.low > 0.05
     assert halves.verdict == "complementary"
     assert halves.score == pytest.approx(fs.probe(store, "pixels", save=False, **RIDGE).accuracy)
+    run = store.run(halves.run_a).metrics.iloc[0]
+    assert (halves.score_a_low, halves.score_a_high) == (run["low"], run["high"])
+    assert halves.score_low < halves.score < halves.score_high
     assert halves.gain == pytest.approx(halves.score - max(halves.score_a, halves.score_b))
 
 

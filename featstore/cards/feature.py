@@ -7,7 +7,7 @@ import dataclasses
 from featstore.cards.card import Card
 from featstore.cards.fragment import Cell, facts, fold, plain, shortened, table
 from featstore.feature import FeatureInfo
-from featstore.numerals import plural
+from featstore.numerals import plural, size
 from featstore.transform import Transform
 
 SHOWN_EXCLUDED = 20
@@ -39,7 +39,7 @@ def card(info: FeatureInfo) -> Card:
         "corruption": spec.corruption.label if spec.corruption else "",
         "pixels": _pixels(spec.transform),
         "forward pass": spec.numerics or "unknown",
-        "size": f"{info.nbytes / 1e6:,.1f} MB in {plural(info.layout.n_shards, 'shard')}",
+        "size": f"{size(info.nbytes)} in {plural(info.layout.n_shards, 'shard')}",
         "spec": shortened(spec.digest),
         "weights digest": shortened(backbone.weights_digest),
     }

@@ -14,7 +14,7 @@ from featstore.datasets.opening import open_dataset
 from featstore.datasets.recognition import recognised
 from featstore.errors import InvalidInputError
 from featstore.location import is_url
-from featstore.samples import Samples
+from featstore.samples import Samples, readable_id
 
 
 class LooseFiles:
@@ -28,7 +28,7 @@ class LooseFiles:
     Raises
     ------
     InvalidInputError
-        If there are none, or one is there twice.
+        If there are none, or one is there twice or not named in UTF-8.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class LooseFiles:
     def __init__(self, paths: Sequence[str | Path]) -> None:
         if not paths:
             raise InvalidInputError("there are no images: name files, a folder or another source")
-        ids = np.asarray([Path(path).as_posix() for path in paths])
+        ids = np.asarray([readable_id(Path(path).as_posix()) for path in paths])
         self.samples = Samples(ids, np.full(len(ids), ""))
         self.source: Mapping[str, Any] = {"kind": "files"}
 
@@ -69,14 +69,28 @@ def open_unlabelled(images: Any) -> Dataset:
                     f"{strange[0]!r} is no image file by its name; give image files, or one folder "
                     "or other source alone"
                 )
+            _check_there(images)
             return LooseFiles(images)
         images = images[0]
     if isinstance(images, str | Path):
+        # A kind, a URL or a pattern of tar files is looked at by what opens it.
+        if ":" not in str(images) and recognised(str(images)) == "folder":
+            _check_there([images])
         if _is_file_name(images):
             return LooseFiles([images])
         if Path(images).is_dir() and recognised(str(images)) == "folder":
             return ImageFolder.scan(images, unlabelled=True, hold_out=None)
     return open_dataset(images, hold_out=None)
+
+
+def _check_there(paths: Sequence[str | Path]) -> None:
+    """Stop where nothing is there; single files that are missing are named with the unreadable."""
+    if not paths or any(Path(path).exists() for path in paths):
+        return
+    what = "does not exist" if len(paths) == 1 else f"and {len(paths) - 1} more do not exist"
+    raise InvalidInputError(
+        f"{paths[0]} {what}; name image files, a folder of images, or another source"
+    )
 
 
 def _is_file_name(name: str | Path) -> bool:

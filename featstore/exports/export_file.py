@@ -23,6 +23,7 @@ EXPORTS = {
     ".parquet": "tables:write_parquet",
     ".arrow": "tables:write_arrow",
     ".h5ad": "h5ad:write",
+    ".csv": "csv_file:write_csv",
 }
 
 
@@ -63,7 +64,7 @@ def export(
     """Write features, with ids, splits, labels and how they were made, to a file.
 
     Values are written as they are stored, a few megabytes at a time; `import_features` of the
-    file gives the same bits and the same labels.
+    file gives the same bits and the same labels, except from CSV, which other tools read.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def export(
         One name, or several to put side by side.
     out
         ``.npy`` (with ``.ids.txt`` and ``.json`` beside it), ``.npz``, ``.safetensors``,
-        ``.parquet``, ``.arrow`` or ``.h5ad``.
+        ``.parquet``, ``.arrow``, ``.h5ad`` or ``.csv``.
     split
         Samples of this split only.
     rows

@@ -64,6 +64,8 @@ def examine(folder: str | Path | None = None, *, store: str | None = None) -> It
     if "faiss-cpu" not in broken:
         yield check_faiss()
     if folder is not None or store is None or not is_url(store):
-        yield from check_disk(Path(folder or (Path(store).absolute().parent if store else ".")))
+        beside = Path(store).absolute().parent if store else Path()
+        reading = folder is None and store is not None
+        yield from check_disk(beside if folder is None else Path(folder), reading=reading)
     if store is not None:
         yield from check_store(store)

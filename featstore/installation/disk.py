@@ -86,8 +86,16 @@ def disk_speed(
     return DiskSpeed(size / 1e6 / written, size / 1e6 / read, size / (1 << 20))
 
 
-def check_disk(folder: Path) -> Iterator[Check]:
-    """Check a folder's space, speed, and what the commit protocol needs of it."""
+def check_disk(folder: Path, *, reading: bool = False) -> Iterator[Check]:
+    """Check a folder's space, speed, and what the commit protocol needs of it.
+
+    Parameters
+    ----------
+    folder
+        Where stores are or are to be.
+    reading
+        Whether a store is there already, so that a folder for reading alone is no problem.
+    """
     if not folder.is_dir():
         yield Check(
             "disk", str(folder), "problem", "no such folder", f"mkdir -p {folder}, or name another"
@@ -108,9 +116,11 @@ def check_disk(folder: Path) -> Iterator[Check]:
         yield Check(
             "disk",
             "writing",
-            "problem",
+            "note" if reading else "problem",
             f"{folder}: {error.strerror or error}",
-            "name a folder that you may write to with --folder",
+            "the store can be read; probe with --no-save, or copy it to where you may write"
+            if reading
+            else "name a folder that you may write to with --folder",
         )
         return
     slow = speed.written < _SLOW_WRITES or speed.read < _SLOW_READS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -29,7 +30,12 @@ def to_svg(figure: Figure) -> str:
     """
     text = io.StringIO()
     unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": "featstore", "svg.fonttype": "none"}):
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "featstore", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        # Text stays text: letters come from the fonts of whoever looks at it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(text, format="svg", metadata=unnamed, facecolor=figure.get_facecolor())
     svg = text.getvalue()
     return svg[svg.index("<svg") :].replace(INK, "currentColor")

@@ -91,6 +91,26 @@ def test_import_is_quick_because_it_is_light() -> None:
         assert out.stdout.decode().strip() == "[]"
 
 
+def test_a_wrong_name_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    store = make_digits_store(tmp_path / "d.zarr").path
+    code = (
+        "import sys\n"
+        "from featstore.cli.main import group\n"
+        "for command in ('probe', 'few-shot', 'quantity'):\n"
+        f"    group.main([command, {str(store)!r}, '-f', 'nope'], standalone_mode=False)\n"
+        "print('torch' in sys.modules or 'sklearn' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert out.stdout.strip() == "False"
+    assert out.stderr.count("has no feature 'nope'") == 3
+
+
+def test_the_package_is_the_command() -> None:
+    asked = [sys.executable, "-m", "featstore", "--version"]
+    out = subprocess.run(asked, capture_output=True, check=True, text=True)
+    assert out.stdout.startswith("featstore 0.")
+
+
 def test_extract_from_a_folder(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for label in ("cat", "dog"):

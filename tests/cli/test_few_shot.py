@@ -81,7 +81,9 @@ def test_classes_with_few_rows(store: Path) -> None:
     refused = run(store, *many)
     assert refused.exit_code == 2
     assert "--use-all" in refused.stderr
-    assert run(store, *many, "--use-all").exit_code == 0
+    all_rows = run(store, *many, "--use-all")
+    assert all_rows.exit_code == 0
+    assert "give all they have (classes for shots: 10 for 500)" in all_rows.stderr
 
 
 @pytest.mark.parametrize(

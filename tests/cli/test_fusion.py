@@ -34,6 +34,8 @@ def test_fusion_shows_members_pairs_controls_and_the_rule(store: Path) -> None:
         "verdict",
         "best + its random projection",
         "PCA of the pair",
+        "95 % interval",
+        "ridge, alpha fixed; scaling of each feature: none",
         "undecided: anything else",
     ):
         assert part in result.stdout

@@ -42,6 +42,25 @@ def test_folds_and_the_one_standard_error_rule(store: Path) -> None:
     assert document["thresholds"] is None
 
 
+def test_a_value_at_the_edge_names_who_tries_more(store: Path) -> None:
+    options = ["--features", "pca", "--preset", "vissl-svm", "--name", "edge"]
+    printed = run("probe", store, *options)
+    # Of two values, either is at an edge.
+    assert (
+        "at the edge of the values tried (0.01 … 0.1); --preset svm tries 0.0001 … 100" in printed
+    )
+
+
+def test_a_store_that_cannot_be_written_to(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--features", "pca", "--probe", "ridge", "-C", "1", "--name", "unkept"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    refused = invoke("probe", store, *options)
+    assert refused.exit_code == 2
+    assert "--no-save" in refused.stderr
+    assert "ridge, alpha = 1" in run("probe", store, *options, "--no-save")
+    assert not (store / "runs" / "unkept").exists()
+
+
 def test_nested_says_that_folds_report(store: Path) -> None:
     options = ["--features", "pca", "--probe", "ridge", "--select", "nested", "--folds", "3"]
     printed = run("probe", store, *options, "--name", "nested")

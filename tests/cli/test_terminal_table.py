@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from featstore.cli.terminal_table import fitted
+from featstore.cli.terminal_table import fitted, wrapped
 
 COLUMNS = ["run", "target", "probe", "corruption", "value", "interval"]
 RIGHT = [False, False, False, False, True, False]
@@ -40,3 +40,20 @@ def test_without_a_width_each_row_is_one_line_with_all_columns() -> None:
     lines = printed(1000, None)
     assert any(all(name in line for name in COLUMNS) for line in lines)
     assert any(all(cell in line for cell in ROWS[0]) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("repo/dinov2, dinov2/eval/knn.py", 13, ["repo/dinov2,", "dinov2/eval/", "knn.py"]),
+        ("efficientnet-lite0-57934424.pth", 14, ["efficientnet-", "lite0-57934424", ".pth"]),
+        ("efficientnet_lite0", 12, ["efficientnet", "_lite0"]),
+        ("+1.39 [-0.28, +3.34]", 8, ["+1.39", "[-0.28,", "+3.34]"]),
+        ("1e-06 … 100000 (45)", 12, ["1e-06 …", "100000 (45)"]),
+        ("9300a9f483e8629e", 8, ["9300a9f483e8629e"]),
+    ],
+)
+def test_paths_and_names_break_at_their_signs_and_numbers_do_not(
+    text: str, width: int, lines: list[str]
+) -> None:
+    assert wrapped(text, width).splitlines() == lines

@@ -229,6 +229,7 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("tempfile.TemporaryFile", refused)
     assert states(check_disk(tmp_path))["writing"] == "problem"
+    assert states(check_disk(tmp_path, reading=True))["writing"] == "note"
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

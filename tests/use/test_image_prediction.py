@@ -127,10 +127,12 @@ def test_a_feature_made_anew_is_refused(store: FeatureStore, few_photos: Path) -
         fs.predict(store, changed, few_photos, device="cpu")
 
 
-def test_imported_features_have_no_backbone(digits_run: tuple[FeatureStore, str]) -> None:
+def test_imported_features_have_no_backbone(
+    digits_run: tuple[FeatureStore, str], few_photos: Path
+) -> None:
     opened, name = digits_run
     with pytest.raises(InvalidInputError, match="was imported"):
-        fs.predict(opened, name, "photo.jpg")
+        fs.predict(opened, name, few_photos)
 
 
 def test_damaged_images_are_named_and_the_rest_is_done(
@@ -152,6 +154,9 @@ def test_damaged_images_are_named_and_the_rest_is_done(
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
     assert command("predict", store.path, cut, "--run", run.name, "--json").exit_code == 1
+    shown = command("predict", store.path, *whole[:2], "--run", run.name, "--top", "2")
+    assert [path.as_posix() in shown.stdout for path in whole] == [True, True, False]
+    assert shown.stdout.count(whole[0].as_posix()) == 1, "a table for each image"
 
 
 def test_the_command_prints_one_document(
@@ -177,6 +182,13 @@ def test_images_are_files_or_a_source(store: FeatureStore, run: ProbeRun, few_ph
         fs.predict(store, run, [few_photos, few_photos / "a.jpg"], device="cpu")
     with pytest.raises(InvalidInputError, match="there are no images"):
         fs.predict(store, run, [], device="cpu")
+    for nothing in ("nowhere", "nowhere.jpg", ["nowhere.jpg"]):
+        with pytest.raises(InvalidInputError, match=r"nowhere.* does not exist; name image files"):
+            fs.predict(store, run, nothing, device="cpu")
+    with pytest.raises(InvalidInputError, match=r"1\.jpg and 1 more do not exist"):
+        fs.nearest(store, ["1.jpg", "2.jpg"], features="small", device="cpu")
+    with pytest.raises(InvalidInputError, match="not valid UTF-8; rename the file"):
+        fs.predict(store, run, [next(few_photos.glob("*/*/*.jpg")), "\udcff.jpg"], device="cpu")
     from PIL import Image
 
     first = run.predictions.ids[0]

@@ -73,12 +73,14 @@ def test_what_cannot_be_asked(store: FeatureStore) -> None:
         fs.nearest(store, ids="b.jpg", features="small")
 
 
-def test_imported_features_are_searched_by_id(digits_run: tuple[FeatureStore, str]) -> None:
+def test_imported_features_are_searched_by_id(
+    digits_run: tuple[FeatureStore, str], few_photos: Path
+) -> None:
     opened, _ = digits_run
     found = fs.nearest(opened, ids="5.png", k=4)
     assert len(found.frame) == 4
     with pytest.raises(InvalidInputError, match="was imported"):
-        fs.nearest(opened, "5.png", k=4)
+        fs.nearest(opened, few_photos, k=4)
 
 
 def test_the_command(store: FeatureStore, few_photos: Path, tmp_path: Path) -> None:
