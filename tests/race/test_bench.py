@@ -67,7 +67,7 @@ def test_everybody_arrives_at_the_same_optimum(binary: bool) -> None:
 def test_a_peer_is_stopped_by_its_budget() -> None:
     way = run(scikit_learn_peers()["scikit-learn lbfgs"], problem(1000), budget=0.01)
     assert way.cpu[-1] >= 0.01
-    assert way.cpu[-2] < 0.01
+    assert all(seconds < 0.01 for seconds in way.cpu[:-1])  # none, where the first takes longer
     least = problem(1000).objective(way.thetas[-1])
     assert way.first_below(least / 2, problem(1000).objective) is None
 
