@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from one_minute import link_repeatedly
 
 from extract import in_turns, save, show
 from extract_contestants import Featstore, LoaderLoop, clean, pixels_of
 from featstore.backbones import load_encoder
 from featstore.cores import available_cores
 from featstore.encoder import Encoder
+from one_minute import link_repeatedly
 from store_harness.machine import describe
 
 #: Of timm, and what they are made with; weights are drawn, as their values take no time.
