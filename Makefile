@@ -33,7 +33,7 @@ gpu: .venv/dev
 	$(BIN)/python benchmarks/imagenet_size.py --device cuda --json benchmarks/results/imagenet-size-gpu.json
 	$(BIN)/python benchmarks/extract_gpu.py $(IMAGES) --json benchmarks/results/extract-gpu.json
 
-# Run the notebooks and keep what they print; the suite runs the quickest, `pytest -m slow` all.
+# Run the notebooks and keep what they print; the suite runs them on fewer images.
 notebooks: .venv/dev
 	$(BIN)/python examples/execute.py
 
