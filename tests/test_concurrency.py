@@ -190,7 +190,7 @@ class ShardWriting:
         return shard
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_of_a_data_loader_write_their_shards(store: FeatureStore, method: str) -> None:
     data = pytest.importorskip("torch.utils.data")
     writer = open_writer(store.path, "x")

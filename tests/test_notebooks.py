@@ -35,7 +35,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, execution: ModuleType) -
     """Return a copy of examples/ without its stores: notebooks write beside themselves."""
     place = tmp_path_factory.mktemp("notebooks") / "examples"
     shutil.copytree(EXAMPLES, place, ignore=shutil.ignore_patterns("stores", "__pycache__"))
-    leave_a_quarter(place / "stores")
+    leave_a_few(place / "stores")
     ask_for_less(place)
     return place
 
@@ -143,8 +143,8 @@ def test_paths_of_a_machine_are_found(execution: ModuleType) -> None:
 
 #: What the copies that are run ask for, in place of what the notebooks ask for.
 FEWER = {
-    "classes_and_granularity": ("train=2000, test=1000", "train=400, test=200"),
-    "which_backbone": ("sizes=[40, 80, 160, 320]", "sizes=[20, 40, 80, 150]"),
+    "classes_and_granularity": ("train=2000, test=1000", "train=240, test=120"),
+    "which_backbone": ("sizes=[40, 80, 160, 320]", "sizes=[10, 20, 40, 80]"),
 }
 
 
@@ -157,12 +157,12 @@ def ask_for_less(place: Path) -> None:
         path.write_text(text.replace(said, instead))
 
 
-def leave_a_quarter(stores: Path) -> None:
+def leave_a_few(stores: Path) -> None:
     """Write the table of images that `at_hand.solar_cells` then finds: enough for every cell."""
     at_hand = importlib.import_module("at_hand")
     at_hand.solar_cells(stores)
     table = stores / "solar_cells.csv"
-    few = pd.read_csv(table).groupby("cell").sample(frac=0.25, random_state=0).sort_index()
+    few = pd.read_csv(table).groupby("cell").sample(frac=0.15, random_state=0).sort_index()
     few.to_csv(table, index=False)
 
 

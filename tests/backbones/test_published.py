@@ -127,6 +127,7 @@ def test_position_embeddings_are_interpolated_as_timm_does(tmp_path: Path) -> No
     assert own.spec.weights_digest != encoder.spec.weights_digest
 
 
+@pytest.mark.slow  # a ViT-B/32, three times
 def test_torchvision_vit_at_another_size(tmp_path: Path, normalise: Any) -> None:
     from torchvision.models import VisionTransformer
 

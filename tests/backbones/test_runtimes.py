@@ -77,6 +77,7 @@ def test_threads_share_a_runtime(pixels: NDArray[np.uint8]) -> None:
         np.testing.assert_array_equal(*features)
 
 
+@pytest.mark.slow  # compiles a ViT; a smaller network of torch's does so above
 def test_graphs_on_openvino(dinov2: Path) -> None:
     pytest.importorskip("openvino")
     source = f"onnx:{dinov2}?pool=cls#/backbone/layernorm/Add_1_output_0"

@@ -87,7 +87,12 @@ def test_unknown_names() -> None:
     ("name", "size", "penultimate"),
     [
         ("alexnet", 96, lambda m, x: m.avgpool(m.features(x)).flatten(1)),
-        ("vgg11", 64, lambda m, x: m.avgpool(m.features(x)).flatten(1)),
+        pytest.param(
+            "vgg11",
+            64,
+            lambda m, x: m.avgpool(m.features(x)).flatten(1),
+            marks=pytest.mark.slow,  # half a gigabyte of weights
+        ),
         ("squeezenet1_1", 64, lambda m, x: m.features(x).mean((2, 3))),
         ("densenet121", 64, lambda m, x: m.features(x).relu().mean((2, 3))),
         ("efficientnet_b0", 64, lambda m, x: m.avgpool(m.features(x)).flatten(1)),

@@ -200,6 +200,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow  # two processes search 60,000 rows
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_peak_memory_stays_below_the_ceiling(tmp_path):
     n, d = 60_000, 1024
