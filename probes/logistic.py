@@ -92,8 +92,8 @@ class LogisticProbe(AffineClassifier):
 
     Notes
     -----
-    Results are bit-identical for the same input, seed, kind of processor, `max_memory` and number of
-    threads.
+    Results are bit-identical for the same input, seed, kind of processor, `max_memory` and number
+    of threads.
 
     Examples
     --------
