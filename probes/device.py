@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -60,3 +60,21 @@ def threads_for(work: float, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 matrices faster than float32 ones.
+
+    Examples
+    --------
+    >>> multiplies_bfloat16(device_of("cpu")) in (True, False)
+    True
+    """
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Older versions of torch do not say, but by private names.
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    known: Mapping[str, object] = {} if ask is None else ask()
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))

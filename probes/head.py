@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from featstore.probes.anchored_objective import AnchoredObjective
 from featstore.probes.certificate import Certificate
 from featstore.probes.device import threads_for
 from featstore.probes.fused_lbfgs import minimise_in_passes
@@ -87,7 +88,7 @@ def fit_head(
                     pairs=pairs,
                 )
             else:
-                objective = Objective(basis.design, loss, ridge, dtype=precision)
+                objective = _objective(problem, ridge, precision)
                 minimum = minimise(
                     objective,
                     metric,
@@ -99,6 +100,8 @@ def fit_head(
                 )
         theta, tangent, pairs = minimum.theta, None, minimum.pairs
         n_iter += minimum.n_iter
+        if isinstance(objective, AnchoredObjective):
+            precisions.append("bfloat16")
         precisions.append(str(precision).removeprefix("torch."))
         found = Optimality.of(
             problem,
@@ -129,3 +132,11 @@ def fit_head(
     coef, intercept = problem.raw(found.theta)
     point = PathPoint(ridge, theta, minimum.pairs).after(start)
     return Head(coef.cpu().numpy(), intercept.cpu().numpy(), certificate, point)
+
+
+def _objective(problem: HeadProblem, ridge: float, dtype: torch.dtype) -> Objective:
+    """Return what is minimised where logits are kept; its steps rounded where that is quicker."""
+    basis, loss = problem.basis, problem.loss
+    if basis.rounds and problem.memory.rounds and dtype == torch.float32:
+        return AnchoredObjective(basis.resident, basis.rounded_design, loss, ridge)
+    return Objective(basis.design, loss, ridge, dtype=dtype)

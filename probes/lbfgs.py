@@ -18,6 +18,12 @@ DECREMENT_SAFETY = 10.0
 WARM_SAFETY = 20.0  # a short way from a minimum nearby says little
 COLD_SAFETY = 5.0  # where the way from zero weights says whether more is needed
 _SAFETY_MARGIN = 2.0  # what is still to be gained comes on top of what has been
+# An anchor serves until its decrement has fallen to a hundredth (errors of rounded steps, measured,
+# are a thousandth), until they show, or for so many iterations: towards interpolation the metric
+# hardly sees what they spoil.
+_ANCHOR_HOLDS = 0.01
+_ANCHOR_STALL = 2  # iterations without a lower value
+_FEWEST_STEPS, _MOST_STEPS = 5, 25
 _SLOPE_LEFT = 0.3  # the line search ends at this share of the initial slope
 
 
@@ -61,7 +67,8 @@ def minimise(
     Parameters
     ----------
     objective
-        What to minimise.
+        What to minimise.  One that rounds is anchored again whenever the solver has come nearer by
+        a factor that its errors may be a tenth of; and steps exactly once that does not help.
     metric
         Initial inverse Hessian; its class factor is refreshed on the way.
     theta
@@ -76,18 +83,38 @@ def minimise(
         What is known of the Hessian from a similar problem; default nothing.
     """
     theta = theta.to(objective.dtype, copy=True)
-    U, V = objective.margins(theta, out=objective.new_margins()), objective.new_margins()
+    U, V = objective.new_margins(), objective.new_margins()
+    if theta[:, :-1].any():
+        objective.margins(theta, out=U)
+    else:
+        objective.shift(theta[:, -1], out=U)
     if tangent is not None:
         _follow(objective, theta, tangent.to(objective.dtype), U, V)
     if pairs is None:
         pairs = CurvaturePairs.sized_for(len(U), U.shape[1])
     least = WARM_SAFETY if pairs else COLD_SAFETY
     metric.refresh(objective.class_curvature(U))
-    value, gradient = _evaluate(objective, metric, theta, U, V)
+    value, gradient = _anchor(objective, metric, theta, U, V)
     best, best_value, stalled, n_iter = theta.clone(), value, 0, 0
+    anchor, anchor_iter, anchor_value, at_anchor = math.inf, 0, value, True
     trail: list[tuple[float, float]] = []
     while True:
-        trail.append((value, 0.5 * dot(gradient, metric.apply(gradient))))
+        decrement = 0.5 * dot(gradient, metric.apply(gradient))
+        if at_anchor:
+            anchor, anchor_iter = decrement, n_iter
+        elif (
+            decrement < _ANCHOR_HOLDS * anchor
+            or stalled == _ANCHOR_STALL
+            or n_iter - anchor_iter >= min(max(anchor_iter, _FEWEST_STEPS), _MOST_STEPS)
+        ):
+            objective.margins(theta, out=U)
+            value, gradient = _anchor(objective, metric, theta, U, V)
+            if not value < anchor_value or (stalled and n_iter - anchor_iter < _FEWEST_STEPS):
+                objective.step_exactly()  # rounded steps lead no further
+            best.copy_(theta)
+            best_value, anchor_value, stalled, at_anchor = value, value, 0, True
+            continue
+        trail.append((value, decrement))
         safety = decrement_safety(trail, least=least)
         estimate = gap_estimate(gradient, metric, objective.ridge, value=value, safety=safety)
         if estimate <= tol * value or n_iter == max_iter or stalled == STALL:
@@ -100,14 +127,16 @@ def minimise(
             pairs.clear()  # rounding spoilt them
             continue
         direction = metric.from_eigenbasis(step)
-        objective.margins(direction, out=V)
+        objective.step_margins(direction, out=V)
         length = line_search(objective, theta, direction, U, V, slope)
         U.add_(V, alpha=length)
         theta.add_(direction, alpha=length)
         n_iter += 1
         if n_iter in REFRESH:
             metric.refresh(objective.class_curvature(U))
-        value, new_gradient = _evaluate(objective, metric, theta, U, V)
+        value, new_gradient = objective.value_and_gradient(theta, U, scratch=V)
+        new_gradient = metric.to_eigenbasis(new_gradient)
+        at_anchor = not objective.rounded
         pairs.append(step * length, new_gradient - gradient)
         gradient = new_gradient
         if value < best_value:
@@ -119,11 +148,11 @@ def minimise(
     return Minimum(theta if converged else best, n_iter, pairs, safety, converged)
 
 
-def _evaluate(
+def _anchor(
     objective: Objective, metric: KroneckerMetric, theta: Tensor, U: Tensor, scratch: Tensor
 ) -> tuple[float, Tensor]:
-    """Value, and gradient in the eigenbasis of the metric."""
-    value, gradient = objective.value_and_gradient(theta, U, scratch=scratch)
+    """Exact value, and gradient in the eigenbasis of the metric."""
+    value, gradient = objective.anchor(theta, U, scratch=scratch)
     return value, metric.to_eigenbasis(gradient)
 
 

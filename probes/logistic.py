@@ -56,8 +56,9 @@ class LogisticProbe(AffineClassifier):
         Bound on the solver's iterations, each one pass over the features.
     dtype
         Precision of the bulk of the work: ``"float32"``, ``"float64"``, or ``"auto"``, which is
-        float64 below a million numbers in X.  Where float32 stalls above `tol`, the rest of
-        the way is gone in float64 products over the float32 working copy.
+        float64 below a million numbers in X and float32 above; where the processor has products of
+        bfloat16 matrices, steps then are such, around anchors in float32.  Where float32 stalls
+        above `tol`, the rest of the way is gone in float64 products over the float32 working copy.
     engine
         ``"torch"``; or ``"sklearn"`` (`LogisticRegression`) or ``"cuml"`` to have it solve the
         problem, with `tol` and `max_iter` as its own.  float16 features are widened first.
@@ -91,7 +92,8 @@ class LogisticProbe(AffineClassifier):
 
     Notes
     -----
-    Results are bit-identical for the same input, seed, device, `max_memory` and number of threads.
+    Results are bit-identical for the same input, seed, kind of processor, `max_memory` and number
+    of threads.
 
     Examples
     --------

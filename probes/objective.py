@@ -37,6 +37,9 @@ class Objective:
     intercept, which is not penalised.
     """
 
+    #: Whether `step_margins` and `value_and_gradient` hold near the last `anchor` only.
+    rounded: bool = False
+
     def __init__(self, design: Design, loss: Loss, ridge: float, *, dtype: torch.dtype) -> None:
         self.design, self.loss, self.ridge, self.dtype = design, loss, ridge, dtype
         n, k = len(design), loss.n_columns
@@ -58,9 +61,18 @@ class Objective:
         W, b = theta[:, :-1].contiguous(), theta[:, -1]
         for rows, X in row_blocks(self.design, self._rows_per_product, self.dtype):
             torch.addmm(b, X, W.T, out=out[rows])
-        for rows in blocks(len(out), self._rows_per_block):
-            self.loss.anchor(out[rows], rows)
-        return out
+        return self._relative(out)
+
+    def step_margins(self, direction: Tensor, *, out: Tensor) -> Tensor:
+        """Margins of a direction that is about to be searched; half a pass."""
+        return self.margins(direction, out=out)
+
+    def anchor(self, theta: Tensor, U: Tensor, *, scratch: Tensor) -> tuple[float, Tensor]:
+        """Value and gradient, not rounded; half a pass."""
+        return self.value_and_gradient(theta, U, scratch=scratch)
+
+    def step_exactly(self) -> None:
+        """Round no more from here on."""
 
     def loss_and_residual(self, U: Tensor, *, out: Tensor) -> tuple[float, Tensor]:
         """Mean loss; its derivative in the logits goes to `out` (not divided by n).
@@ -105,10 +117,13 @@ class Objective:
 
     def shift(self, delta: Tensor, *, out: Tensor) -> Tensor:
         """Margins of a change `delta` (k,) of the intercepts; no pass."""
-        out.copy_(delta)
-        for rows in blocks(len(out), self._rows_per_block):
-            self.loss.anchor(out[rows], rows)
-        return out
+        return self._relative(out.copy_(delta))
+
+    def _relative(self, Z: Tensor) -> Tensor:
+        """Turn logits into margins, in place."""
+        for rows in blocks(len(Z), self._rows_per_block):
+            self.loss.anchor(Z[rows], rows)
+        return Z
 
     def class_curvature(self, U: Tensor) -> Tensor:
         """Mean Hessian in the logits over an even sample of rows that is ample for k columns.

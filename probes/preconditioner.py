@@ -10,7 +10,7 @@ alone, so its eigenvectors Q serve every C, label set and seed; with those of A,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from featstore.errors import InvalidInputError
 from featstore.probes.centred_rows import STREAMED_ROWS, CentredRows, Design, row_norms
-from featstore.probes.device import DeviceName, device_of
+from featstore.probes.device import DeviceName, device_of, multiplies_bfloat16
 from featstore.probes.inputs import blocks
 from featstore.probes.stream import RowStream
 
@@ -58,6 +58,8 @@ class GramBasis:
         a sample of the rows, which only a preconditioner can afford.
     eigenvectors
         Shape (r, r), float64; None where `design` is rotated to them.
+    rounds
+        Whether a solver may also use the design in bfloat16, for steps between exact passes.
     """
 
     mean: Tensor
@@ -65,6 +67,7 @@ class GramBasis:
     rotation: Tensor | None
     eigenvalues: Tensor
     eigenvectors: Tensor | None
+    rounds: bool = False
 
     @classmethod
     def of(
@@ -84,7 +87,8 @@ class GramBasis:
             Shape (n, d), finite, any floating dtype; never copied whole to float64 unless
             `dtype` says so or n < d, where the copy is smaller than a d x d matrix.
         dtype
-            Precision of `design`: ``"auto"`` is float64 below a million numbers in X.
+            Precision of `design`: ``"auto"`` is float64 below a million numbers in X, and above
+            float32 with steps in bfloat16 where `multiplies_bfloat16`.
         device
             Where the solver runs.
         seed
@@ -109,9 +113,10 @@ class GramBasis:
         working, where = solver_dtype(dtype, stream.shape), device_of(device)
         # Without a sample of the rows the seed decides nothing.
         drawn = seed if _sample_size(*stream.shape) is not None else None
+        rounds = dtype == "auto" and working == torch.float32 and multiplies_bfloat16(where)
         basis: GramBasis = stream.recall(
-            ("Gram basis", working, where, drawn, centre),
-            lambda: cls._of(stream, working, where, seed, centre=centre),
+            ("Gram basis", working, where, drawn, centre, rounds),
+            lambda: replace(cls._of(stream, working, where, seed, centre=centre), rounds=rounds),
         )
         return basis
 
@@ -149,7 +154,8 @@ class GramBasis:
     def nbytes(self) -> int:
         """What its tensors take; the design only where it is in memory."""
         held = [self.mean, self.design, self.rotation, self.eigenvalues, self.eigenvectors]
-        return sum(part.nbytes for part in held if isinstance(part, Tensor))
+        rounded = 2 * self.design.numel() if self.rounds else 0
+        return sum(part.nbytes for part in held if isinstance(part, Tensor)) + rounded
 
     @property
     def resident(self) -> Tensor:
@@ -163,6 +169,11 @@ class GramBasis:
         if isinstance(self.design, CentredRows):
             raise InvalidInputError("the design of this basis is not in memory")
         return self.design
+
+    @cached_property
+    def rounded_design(self) -> Tensor:
+        """`design` in bfloat16, for all fits."""
+        return self.resident.bfloat16()
 
     @cached_property
     def row_norms(self) -> Tensor:

@@ -10,6 +10,7 @@ from featstore.probes.curvature_pairs import CurvaturePairs
 from featstore.probes.stream import BLOCK_ROWS
 
 _DOUBLE = 8
+_BFLOAT16 = 2
 _FEWEST_PAIRS = 5
 _FEWEST_ROWS = 64
 _MOST_ROWS = 4096
@@ -33,6 +34,8 @@ class WorkingMemory:
         Whether logits of all rows are done without: forward and backward block by block.
     streams
         Whether there is no working copy of the features either: every pass reads their source.
+    rounds
+        Whether there may be a copy of the features in bfloat16, too.
     pairs
         Length of the quasi-Newton history; None for what suits the problem.
     block_rows
@@ -43,6 +46,7 @@ class WorkingMemory:
 
     fused: bool = False
     streams: bool = False
+    rounds: bool = True
     pairs: int | None = None
     block_rows: int = _MOST_ROWS
     batch_rows: int | None = None
@@ -126,7 +130,7 @@ class WorkingMemory:
         )
         keeps = not (can_stream and too_large)
         if held <= ceiling and keeps:
-            return cls()
+            return cls(rounds=held + _BFLOAT16 * n * r <= ceiling)
         batch_bytes = min(_BATCH_BYTES, ceiling // 32, (view_ceiling or ceiling) // 2)
         batch_rows = min(max(batch_bytes // (d * stored_bytes), 1), n)
         batches = _BATCHES * batch_rows * d * max(stored_bytes, 4)
@@ -148,7 +152,7 @@ class WorkingMemory:
             needed = rest + max(before, solving(pairs, rows))
             least.append(needed)
             if needed <= ceiling:
-                return cls(True, streams, pairs, rows, batch_rows if streams else None)
+                return cls(True, streams, False, pairs, rows, batch_rows if streams else None)
         what = f"logistic regression over {d} features and {k} columns of logits"
         check_ceiling(min(least), ceiling, what)
         return cls()  # not reached: none of them was below the ceiling

@@ -111,7 +111,8 @@ def test_many_classes_are_certified_at_once():
     for tol in (1e-2, 1e-3, 1e-4):
         certificate = LogisticProbe(1.0, tol=tol).fit(X, y).certificate_
         assert certificate.converged
-        assert certificate.passes == certificate.n_iter + 2  # the first gradient, the certificate
+        # Beside the steps: the first gradient, which zero weights give half, and the certificate.
+        assert certificate.passes == certificate.n_iter + 1.5
 
 
 @pytest.mark.parametrize("n", [30, 300])
