@@ -10,7 +10,6 @@ feature visible, to us and to every other Zarr reader.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -21,6 +20,7 @@ from typing import Any
 from featstore.durable import STAGED
 from featstore.errors import CorruptStoreError, StorageError
 from featstore.folder import Folder, Staged
+from featstore.grouped_flush import GroupedFlush
 from featstore.shards import shard_name
 
 COMMITS = "_commits"
@@ -56,7 +56,7 @@ class Commit:
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able fields."""
         return {
-            **dataclasses.asdict(self),
+            **vars(self),
             "crc32c": list(self.crc32c),
             "excluded": {str(row): reason for row, reason in sorted(self.excluded.items())},
         }
@@ -110,6 +110,7 @@ class CommitLog:
         self.spec_digest = spec_digest
         self._is_open = is_open
         self._lasting: set[int] = set()
+        self._flush_names = GroupedFlush(folder.flush_names)
 
     def read(self) -> dict[int, Commit]:
         """Return the committed shards."""
@@ -167,8 +168,8 @@ class CommitLog:
         """Create a shard's marker and finish it, or drop the bytes if another writer was first."""
         marker = marker_name(commit.shard)
         try:
-            staged.flush()
-            won = self.folder.create(marker, [encode_marker(commit, staged.name)])
+            content = encode_marker(commit, staged.name)
+            won = self.folder.create(marker, [content], about=staged)
         except StorageError:
             if self._marker(marker)[1] != staged.name:
                 self.folder.delete(staged.name)  # a full disk needs the space
@@ -268,7 +269,7 @@ class CommitLog:
                 raise
         # Once for all three names.  A power cut before it may keep any of them and lose the rest:
         # a marker without its bytes does not count, and bytes without a marker neither.
-        self.folder.flush_names(marker_name(commit.shard), staged, target)
+        self._flush_names(marker_name(commit.shard), staged, target)
         self._lasting.add(commit.shard)
 
     def markers(self) -> dict[str, tuple[Commit | None, str | None]]:

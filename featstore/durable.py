@@ -76,6 +76,10 @@ class Aside:
             self.discard()
             raise
 
+    def begin_write_back(self) -> None:
+        """Have the system begin what `flush` waits for."""
+        begin_write_back(self._descriptor)
+
     def flush(self) -> None:
         """Wait until the bytes are on the medium."""
         os.fsync(self._descriptor)

@@ -106,10 +106,15 @@ class Folder(Protocol):
         """Write a file, all or nothing; an existing one is replaced."""
         ...
 
-    def create(self, name: str, buffers: Iterable[Any]) -> bool:
+    def create(self, name: str, buffers: Iterable[Any], *, about: Staged | None = None) -> bool:
         """Write a file, all or nothing; False, and nothing written, if there is one already.
 
         Its name is safe from a power cut only after `flush_names`.
+
+        Parameters
+        ----------
+        about
+            What the file speaks of: flushed before the name is there.
         """
         ...
 

@@ -27,6 +27,7 @@ from featstore.durable import (
     walk,
 )
 from featstore.errors import FeatstoreError, StorageError
+from featstore.folder import Staged
 from featstore.leftovers import remove_tree, sweep, sweep_beside
 from featstore.local_claims import ClaimedFile, StagedFile
 from featstore.renaming import rename
@@ -202,11 +203,15 @@ class LocalFolder:
             finally:
                 aside.close()
 
-    def create(self, name: str, buffers: Iterable[Any]) -> bool:
+    def create(self, name: str, buffers: Iterable[Any], *, about: Staged | None = None) -> bool:
         """Write a file, all or nothing; False, and nothing written, if there is one already."""
         with self.storing(name):
             aside = self._aside(name, buffers, PARTIAL)
             try:
+                if about is not None:
+                    # The journal that is written with those bytes then has this file in it, too.
+                    aside.begin_write_back()
+                    about.flush()
                 # Others act on the name: what it stands for must last no less than it does.
                 aside.flush()
                 if not self._link(aside.name, self._at(name)):

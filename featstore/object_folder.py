@@ -18,6 +18,7 @@ from featstore import sums
 from featstore.bucket import Bucket
 from featstore.durable import STAGED, storage_error
 from featstore.errors import FeatstoreError, InvalidInputError, StorageError
+from featstore.folder import Staged
 from featstore.object_client import request_threads
 
 GROUP = "zarr.json"
@@ -160,8 +161,10 @@ class ObjectFolder:
         """Write an object, all or nothing; an existing one is replaced."""
         self._bucket.put(self._at(name), buffers)
 
-    def create(self, name: str, buffers: Iterable[Any]) -> bool:
+    def create(self, name: str, buffers: Iterable[Any], *, about: Staged | None = None) -> bool:
         """Write an object, all or nothing; False, and nothing written, if there is one already."""
+        if about is not None:
+            about.flush()
         return self._bucket.create(self._at(name), b"".join(buffers))
 
     def append(self, name: str, line: bytes) -> None:

@@ -7,6 +7,7 @@ a particular other one leaves caches and memory.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import random
 import shutil
@@ -94,13 +95,18 @@ class Race:
         self.gaps.append({"format": name, "operation": operation, "reason": f"{kind}{reason}"})
 
     def write(self, X: NDArray[Any]) -> None:
-        """Time writing to fresh files; removed at once, so that all use the same space.
+        """Time writing to fresh files; emptied at once, so that all use the same space.
 
-        The memory that the page cache will take has just been used; see `bring_memory_in`.
+        The memory that the page cache will take has just been used; see `bring_memory_in`.  Nothing
+        is deleted before the end: for minutes ext4 passes over the inodes of deleted files, one by
+        one, whenever it makes a file, and whoever makes several would pay for all turns before.
         """
+        written = self._emptied("written")
+        turns = itertools.count()
 
         def turn(contestant: Contestant) -> float:
-            path = self._emptied("written")
+            path = written / str(next(turns))
+            path.mkdir()
             values = X[: contestant.workload.rows]
             contestant.format.prepare(path, values)
             os.sync()  # nobody pays for pages that another one left to be written
@@ -108,10 +114,11 @@ class Race:
             start = time.perf_counter()
             contestant.format.write(path, values)
             seconds = time.perf_counter() - start
-            shutil.rmtree(path)
+            empty_files(path)
             return seconds
 
         self._take_turns("write", "write", turn, lambda c: c.workload.rows)
+        shutil.rmtree(written)
 
     def open(self) -> None:
         """Time opening, up to the point where values can be asked for."""
@@ -215,6 +222,13 @@ def check(reader: Reader, workload: Workload, X: NDArray[Any]) -> None:
     batches = workload.batches[:2]
     for rows, batch in zip(batches, reader.batches(batches), strict=True):
         _check_equal("batches", batch, X[rows])
+
+
+def empty_files(folder: Path) -> None:
+    """Give back the space of all files below a folder; their names stay."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            os.truncate(file, 0)
 
 
 def bring_files_in(contestant: Contestant) -> None:
