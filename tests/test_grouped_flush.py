@@ -65,7 +65,8 @@ def test_an_interruption_is_one_thread_s_alone() -> None:
     outcomes = grouped(disk)
     assert [type(outcome) for outcome in outcomes].count(KeyboardInterrupt) == 1
     assert outcomes.count(None) == 4
-    assert disk.flushes[1] - disk.flushes[2] and len(disk.flushes[2]) == 3
+    assert disk.flushes[1] - disk.flushes[2]
+    assert len(disk.flushes[2]) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

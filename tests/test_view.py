@@ -221,7 +221,7 @@ def test_absent_pages_are_asked_for_and_values_stay_right(store: FeatureStore) -
     for row in index.tolist():
         for byte in (0, whole.strides[0] - 1):
             assert (address + row * whole.strides[0] + byte) // 4096 * 4096 in pages
-    residency._is_absent = lambda index: True  # type: ignore[method-assign]
+    residency._is_absent = lambda index, sample: True  # type: ignore[method-assign]
     residency.expect(index)
     np.testing.assert_array_equal(whole[index], A[index])
 
@@ -321,6 +321,30 @@ def test_where_many_rows_are_wanted_those_between_are_read_with_them(store: Feat
     dense = residency._ranges(np.arange(0, N, 2))
     assert len(dense[0]) == 1
     assert dense[1][0] - dense[0][0] >= (N - 1) * 48
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which pages are in memory")
+def test_rows_that_were_always_there_are_only_glanced_at(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    residency = Residency.of(store.view("a").array())
+    assert residency is not None
+    present, looks = True, []
+
+    def absent(index: NDArray[np.intp], sample: int) -> bool:
+        looks.append(sample)
+        return not present
+
+    monkeypatch.setattr(residency, "_is_absent", absent)
+    index = np.arange(N)
+    asked = [residency.expect(index) for _ in range(20)]
+    present = False
+    asked += [residency.expect(index) for _ in range(2)]
+    assert asked == [False] * 20 + [True] * 2
+    thorough, glance = looks[0], looks[19]
+    assert glance < thorough
+    # One that was missing, and all is looked at closely again.
+    assert looks == [thorough] * 8 + [glance] * 13 + [thorough]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which pages are in memory")
