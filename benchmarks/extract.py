@@ -6,7 +6,8 @@
 
 IMAGES is a folder of JPEG files.  Within each repeat all take turns, in an order that changes, so
 that a busy machine is busy for all of them; ratios are medians of the ratios within a repeat, above
-1 where featstore is faster.  benchmarks/README.md says what is measured.
+1 where featstore is faster.  Memory that is freed is kept, as the command `featstore extract` does,
+for all of them.  benchmarks/README.md says what is measured.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from extract_contestants import (
     link_images,
     pixels_of,
 )
+from featstore.allocator import keep_freed_memory
 from featstore.backbones import load_encoder
 from featstore.backend_trial import BackendLine, BackendTrial
 from featstore.cores import available_cores
@@ -276,6 +278,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, metavar="N", help="only memory, over N images")
     parser.add_argument("--json", type=Path, help="write machine and timings to this file")
     arguments = parser.parse_args()
+    keep_freed_memory()
     facts = describe(
         Path.cwd(), {"torch", "torchvision", "timm", "onnxruntime", "openvino", "pillow"}
     )
