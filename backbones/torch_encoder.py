@@ -115,8 +115,8 @@ class TorchEncoder:
         if self.device.type == "cpu":
             # Rounding then does not depend on the number of cores; the micro-batches have the rest.
             torch.set_num_threads(1)
-        # torch warns about sharing memory that it must not write to.
-        writable = torch.from_numpy(np.require(pixels, requirements="W"))
+        # torch warns about sharing memory that it must not write to, and refuses to go backwards.
+        writable = torch.from_numpy(np.require(pixels, requirements="CW"))
         with _inference(self.device, self.numerics):
             images = self._normalise(self.transfer.upload(writable))
             return self.transfer.download(self.features(images))

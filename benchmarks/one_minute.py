@@ -4,10 +4,10 @@
     python benchmarks/one_minute.py IMAGES --rate 200 --seconds 20 --json out.json
 
 A device that needs no core and takes 1 / rate seconds for an image gets as many images as keep it
-busy for a minute.  Like a CUDA device it takes a batch while it computes the one before;
-``--one-at-a-time`` has every batch wait until the features of the one before are fetched.  The clock runs from before the interpreter starts until the process has ended:
-imports, the list of images, the row table, the first batch, the last shard and the seal count, the
-weights of a network do not.
+busy for a minute.  As CUDA devices do, it takes a batch while it computes the one before; with
+``--one-at-a-time`` only when the features of the one before were fetched.  The clock runs from
+before the interpreter starts until the process has ended: imports, the list of images, the row
+table, the first batch, the last shard and the seal count, the weights of a network do not.
 """
 
 from __future__ import annotations
