@@ -116,7 +116,7 @@ class TorchEncoder:
             # Rounding then does not depend on the number of cores; the micro-batches have the rest.
             torch.set_num_threads(1)
         # torch warns about sharing memory that it must not write to, and refuses to go backwards.
-        writable = torch.from_numpy(np.require(pixels, requirements="CW"))
+        writable = torch.from_numpy(np.require(pixels, requirements=("C", "W")))
         with _inference(self.device, self.numerics):
             images = self._normalise(self.transfer.upload(writable))
             return self.transfer.download(self.features(images))

@@ -22,7 +22,9 @@ class Transfer(Protocol):
     """
 
     @property
-    def ahead(self) -> int: ...
+    def ahead(self) -> int:
+        """0 or more."""
+        ...
 
     def buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Make an array of zeros from which pixels are uploaded at the device's full speed."""

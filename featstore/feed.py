@@ -57,6 +57,10 @@ class _Flight:
     tasks: list[WatchedTask[str | None]] = field(default_factory=list)
 
 
+def _ordinary(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.zeros(shape, np.uint8)
+
+
 class PixelFeed:
     """Decodes in threads: Pillow's decoders and resampling release the interpreter's lock.
 
@@ -112,7 +116,7 @@ class PixelFeed:
         )
         self._depth = depth
         self._held = held
-        self._buffer = buffer or partial(np.zeros, dtype=np.uint8)
+        self._buffer = buffer or _ordinary
         self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:

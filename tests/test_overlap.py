@@ -124,10 +124,13 @@ def test_what_memory_did_not_suffice_for_is_encoded_again(
     run(tmp_path / "s.zarr", {"x": device})
     first = device.log.index("encode 64")
     assert device.log[first + 1 : first + 3] == ["encode 32", "encode 32"]
-    assert device.log[:first] == {
-        "begin": ["begin 0", "begin 1"],
-        "wait": ["begin 0", "begin 1", "wait 0"],
-    }[event]
+    assert (
+        device.log[:first]
+        == {
+            "begin": ["begin 0", "begin 1"],
+            "wait": ["begin 0", "begin 1", "wait 0"],
+        }[event]
+    )
     assert tree_digest(tmp_path / "s.zarr" / "x") == whole["x"]
 
 
