@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from featstore.errors import InvalidInputError
 from featstore.micro_batch import MicroBatch
 
+#: Waits for features that are being computed, shape (n, dim).
+Waiting = Callable[[], NDArray[np.float32]]
+
 
 def check_pixels(pixels: NDArray[np.uint8], *, size: int) -> None:
     """Refuse anything but uint8 RGB of shape (n, size, size, 3).
@@ -70,33 +73,70 @@ def in_micro_batches(
     >>> in_micro_batches(lambda part: part / 2, images, micro_batch=two, dim=1, threads=1).ravel()
     array([0. , 0.5, 1. ], dtype=float32)
     """
+
+    def begin(part: NDArray[np.uint8]) -> Waiting:
+        features = compute(part)
+        return lambda: features
+
+    wait = begin_in_micro_batches(begin, pixels, micro_batch=micro_batch, dim=dim, threads=threads)
+    return wait()
+
+
+def begin_in_micro_batches(
+    begin: Callable[[NDArray[np.uint8]], Waiting],
+    pixels: NDArray[np.uint8],
+    *,
+    micro_batch: MicroBatch,
+    dim: int,
+    threads: int,
+) -> Waiting:
+    """Begin to compute a batch as equal parts; see `in_micro_batches`.
+
+    Parameters
+    ----------
+    begin
+        Begins to compute a part, and returns what waits for its features.
+    pixels, micro_batch, dim, threads
+        As there; memory has to suffice for beginning.
+
+    Returns
+    -------
+    wait
+        Waits for the features of all parts, shape (n, dim).
+    """
     return micro_batch.run(
-        lambda size: _in_parts(compute, pixels, size=size, dim=dim, threads=threads)
+        lambda size: _begin_parts(begin, pixels, size=size, dim=dim, threads=threads)
     )
 
 
-def _in_parts(
-    compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+def _begin_parts(
+    begin: Callable[[NDArray[np.uint8]], Waiting],
     pixels: NDArray[np.uint8],
     *,
     size: int,
     dim: int,
     threads: int,
-) -> NDArray[np.float32]:
-    features = np.empty((len(pixels), dim), np.float32)
-
-    def part(start: int) -> None:
-        images = pixels[start : start + size]
-        count = len(images)
-        if count < size:
-            images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.uint8)])
-        features[start : start + count] = compute(images)[:count]
-
+) -> Waiting:
     starts = range(0, len(pixels), size)
+
+    def part(start: int) -> Waiting:
+        images = pixels[start : start + size]
+        missing = size - len(images)
+        if missing:
+            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
+        return begin(images)
+
     if threads == 1 or len(starts) == 1:
-        for start in starts:
-            part(start)
+        parts = [part(start) for start in starts]
     else:
         with ThreadPoolExecutor(threads, thread_name_prefix="encode") as pool:
-            list(pool.map(part, starts))
-    return features
+            parts = list(pool.map(part, starts))
+
+    def wait() -> NDArray[np.float32]:
+        features = np.empty((len(pixels), dim), np.float32)
+        for start, wait_for_part in zip(starts, parts, strict=True):
+            rows = features[start : start + size]
+            rows[...] = wait_for_part()[: len(rows)]
+        return features
+
+    return wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from threading import Lock
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featstore.backbones.batching import check_pixels, in_micro_batches
+from featstore.backbones.batching import Waiting, begin_in_micro_batches, check_pixels
 from featstore.backbones.blocks import last_blocks
 from featstore.backbones.compiled import compiled
 from featstore.backbones.layer import Forwards, check_runs_once, taps
@@ -27,6 +27,7 @@ from featstore.backbones.pooling import (
 )
 from featstore.backbones.settings import Settings
 from featstore.backbones.source import Source
+from featstore.backbones.transfer import Transfer, transfer_of
 from featstore.encoder import Encoder
 from featstore.errors import InvalidInputError
 from featstore.micro_batch import MicroBatch
@@ -60,6 +61,7 @@ class TorchEncoder:
     engine: str
     device: torch.device
     threads: int
+    transfer: Transfer
     micro_batch: MicroBatch
     poolings: tuple[Pooling, ...]
     prefix_tokens: int
@@ -84,28 +86,40 @@ class TorchEncoder:
 
         return {runtime: partial(on, runtime) for runtime in ("onnxruntime", "openvino")}
 
+    @property
+    def ahead(self) -> int:
+        """Batches that may be under way when another one is begun."""
+        return self.transfer.ahead
+
+    def pixel_buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Make an array of zeros for pixels that are to be encoded."""
+        return self.transfer.buffer(shape)
+
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute features, shape (n, dim), of RGB images, shape (n, size, size, 3)."""
+        return self.begin(pixels)()
+
+    def begin(self, pixels: NDArray[np.uint8]) -> Waiting:
+        """Begin to compute features; see `featstore.encoder.Overlapping`."""
         check_pixels(pixels, size=self.transform.size)
         with _precision(self.device):
-            return in_micro_batches(
-                self._compute,
+            return begin_in_micro_batches(
+                self._begin,
                 pixels,
                 micro_batch=self.micro_batch,
                 dim=self.spec.dim,
                 threads=self.threads,
             )
 
-    def _compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _begin(self, pixels: NDArray[np.uint8]) -> Waiting:
         if self.device.type == "cpu":
-            # Rounding then does not depend on the number of cores; `in_micro_batches` has the rest.
+            # Rounding then does not depend on the number of cores; the micro-batches have the rest.
             torch.set_num_threads(1)
-        # torch warns about sharing memory that it must not write to.
-        writable = np.require(pixels, requirements="W")
+        # torch warns about sharing memory that it must not write to, and refuses to go backwards.
+        writable = torch.from_numpy(np.require(pixels, requirements=("C", "W")))
         with _inference(self.device, self.numerics):
-            images = self._normalise(torch.from_numpy(writable))
-            features: NDArray[np.float32] = self.features(images).cpu().numpy()
-        return features
+            images = self._normalise(self.transfer.upload(writable))
+            return self.transfer.download(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Compute features, shape (n, dim), of normalised images, shape (n, 3, size, size)."""
@@ -114,12 +128,18 @@ class TorchEncoder:
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         """Do what ToTensor and Normalize do, in their order of operations, to a batch."""
-        images = pixels.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        images = pixels.permute(0, 3, 1, 2).float().div_(255)
+        mean, std = self._statistics
+        return images.sub_(mean).div_(std)
+
+    @cached_property
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, on the device: to copy them there waits for it."""
         mean, std = (
             torch.tensor(values, device=self.device).view(3, 1, 1)
             for values in (self.transform.mean, self.transform.std)
         )
-        return images.sub_(mean).div_(std)
+        return mean, std
 
 
 def torch_encoder(network: Network, source: Source, settings: Settings) -> TorchEncoder:
@@ -201,6 +221,7 @@ def torch_encoder(network: Network, source: Source, settings: Settings) -> Torch
         engine=f"torch {torch.__version__} {_device_label(device)}",
         device=device,
         threads=settings.threads_on(device.type),
+        transfer=transfer_of(device),
         micro_batch=MicroBatch(settings.micro_batch or _MICRO_BATCH.get(device.type, 32)),
         poolings=poolings,
         prefix_tokens=prefix_tokens,

@@ -6,7 +6,8 @@
 
 IMAGES is a folder of JPEG files.  Within each repeat all take turns, in an order that changes, so
 that a busy machine is busy for all of them; ratios are medians of the ratios within a repeat, above
-1 where featstore is faster.  benchmarks/README.md says what is measured.
+1 where featstore is faster.  With ``--keep-memory`` memory that is freed is kept, as the command
+`featstore extract` does, for all of them.  benchmarks/README.md says what is measured.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from extract_contestants import (
     link_images,
     pixels_of,
 )
+from featstore.allocator import keep_freed_memory
 from featstore.backbones import load_encoder
 from featstore.backend_trial import BackendLine, BackendTrial
 from featstore.cores import available_cores
@@ -273,13 +275,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=available_cores())
+    parser.add_argument("--keep-memory", action="store_true", help="that is freed; see allocator")
     parser.add_argument("--memory", type=int, metavar="N", help="only memory, over N images")
     parser.add_argument("--json", type=Path, help="write machine and timings to this file")
     arguments = parser.parse_args()
+    kept = arguments.keep_memory and keep_freed_memory()
     facts = describe(
         Path.cwd(), {"torch", "torchvision", "timm", "onnxruntime", "openvino", "pillow"}
     )
-    facts["threads"] = arguments.threads
+    facts |= {"threads": arguments.threads, "freed memory is kept": kept}
     print("; ".join(f"{key} {value}" for key, value in facts.items()))
     torch.set_num_threads(arguments.threads)
     document: dict[str, Any] = {"machine": facts, "images": arguments.images}

@@ -5,15 +5,16 @@
 
 IMAGES is a folder of JPEG files, which are taken as often as needed.  All take turns, in an order
 that changes.  *busy* is the wall time of the forward pass over as many pixels that are in memory,
-copies to the device and back included, over that of the extraction: the share of the time that
-nothing but the device could have saved.
+copies to the device and back included, and overlapped as in an extraction, over that of the
+extraction: the share of the time that nothing but the device could have saved.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from extract import in_turns, save, show
 from extract_contestants import Featstore, LoaderLoop, clean, pixels_of
 from featstore.backbones import load_encoder
 from featstore.cores import available_cores
-from featstore.encoder import Encoder
+from featstore.encoder import Encoder, overlapping
+from featstore.feature_task import begin_encoding
 from one_minute import link_repeatedly
 from store_harness.machine import describe
 
@@ -73,10 +75,19 @@ def race(
     }
     transform = encoders["fp32", "exact"].transform
     pixels = pixels_of(folder, transform, min(n, batch))
+    if device_encoder := overlapping(encoders["fp32", "exact"]):
+        locked = device_encoder.pixel_buffer(pixels.shape)
+        locked[:] = pixels
+        pixels = locked
 
     def forward(encoder: Encoder) -> None:
+        under_way: deque[Callable[[], Any]] = deque()
         for start in range(0, n, len(pixels)):
-            encoder.encode(pixels[: min(len(pixels), n - start)])
+            part = pixels[: min(len(pixels), n - start)]
+            under_way.append(begin_encoding(encoder, part, partial(encoder.encode, part)))
+            if len(under_way) > 1:
+                under_way.popleft()()
+        under_way.popleft()()
 
     def extract(who: Featstore | LoaderLoop) -> None:
         with clean(scratch / "run") as place:

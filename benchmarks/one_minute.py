@@ -4,14 +4,17 @@
     python benchmarks/one_minute.py IMAGES --rate 200 --seconds 20 --json out.json
 
 A device that needs no core and takes 1 / rate seconds for an image gets as many images as keep it
-busy for a minute.  The clock runs from before the interpreter starts until the process has ended:
-imports, the list of images, the row table, the first batch, the last shard and the seal count, the
-weights of a network do not.
+busy for a minute.  As CUDA devices do, it takes a batch while it computes the one before; with
+``--one-at-a-time`` only when the features of the one before were fetched.  The clock runs from
+before the interpreter starts until the process has ended: imports, the list of images, the row
+table, the first batch, the last shard and the seal count, the weights of a network do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import json
 import subprocess
 import sys
@@ -32,14 +35,15 @@ def link_repeatedly(source: Path, target: Path, count: int) -> None:
         link.symlink_to(path.resolve())
 
 
-def extract(folder: Path, scratch: Path, rate: float, batch: int) -> None:
+def extract(folder: Path, scratch: Path, *, rate: float, ahead: int, batch: int) -> None:
     """Be the process that is measured; prints how long its device was busy."""
     from featstore.datasets import ImageFolder
     from featstore.feature_extraction import extract_features
     from featstore.store import FeatureStore
     from simulated_device import SimulatedDevice
 
-    device = SimulatedDevice(rate)
+    atexit.register(gc.freeze)  # as the command `featstore` does
+    device = SimulatedDevice(rate, ahead=ahead)
     dataset = ImageFolder.scan(folder, unlabelled=True)
     store = FeatureStore.create(scratch / "s.zarr", dataset.samples, source=dataset.source)
     extract_features(dataset, {"x": device}, store, batch_size=batch, progress=False)
@@ -55,11 +59,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=400.0)
     parser.add_argument("--seconds", type=float, default=60.0, help="that the device is busy")
     parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--one-at-a-time", action="store_true", help="batches")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    ahead = 0 if arguments.one_at_a_time else 1
     if arguments.measured:
-        extract(arguments.folder, arguments.measured, arguments.rate, arguments.batch_size)
+        extract(
+            arguments.folder,
+            arguments.measured,
+            rate=arguments.rate,
+            ahead=ahead,
+            batch=arguments.batch_size,
+        )
         return
     facts = describe(Path.cwd(), {"torch", "pillow"})
     print("; ".join(f"{key} {value}" for key, value in facts.items()))
@@ -69,6 +81,7 @@ def main() -> None:
         link_repeatedly(arguments.folder, folder, images)
         command = [sys.executable, __file__, str(folder), "--rate", str(arguments.rate)]
         command += ["--batch-size", str(arguments.batch_size), "--measured", temporary]
+        command += ["--one-at-a-time"] * arguments.one_at_a_time
         began = time.perf_counter()
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         wall = time.perf_counter() - began
@@ -76,6 +89,7 @@ def main() -> None:
     line = {
         "rate": arguments.rate,
         "images": images,
+        "batches ahead": ahead,
         "seconds": wall,
         "steady": found["steady"],
         "of the whole run": found["busy_s"] / wall,

@@ -218,9 +218,11 @@ def command(images: str, backbones: tuple[str, ...], out: str, **options: Any) -
     featstore extract birds/ -b torchvision/resnet50 --corrupt clean --corrupt paper -o birds.zarr
     featstore extract 'inat21:inat?ranks=genus' -b torchvision/resnet50 -o inat.zarr
     """
+    from featstore.allocator import keep_freed_memory
     from featstore.extraction import extract
     from featstore.rank import Rank
 
+    keep_freed_memory()
     if options["hash_content"] and options["ignore_times"]:
         raise click.UsageError("--hash asks no times; leave --ignore-times away")
     several = bool(options["processes"]) or "," in options["device"]

@@ -87,9 +87,11 @@ def command(
     featstore predict birds.zarr new/ --run logistic-resnet50 --out predictions.csv
     featstore predict birds.zarr a.jpg b.jpg --top 5
     """
+    from featstore.allocator import keep_freed_memory
     from featstore.image_prediction import predict
     from featstore.store import FeatureStore
 
+    keep_freed_memory()
     if out is not None:
         _check(out, overwrite=overwrite)
     opened = FeatureStore.open(store)

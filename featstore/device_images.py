@@ -65,6 +65,9 @@ class DeviceDecoder:
     def __init__(self, device: str) -> None:
         import torch
 
+        # torchvision (from 0.29 on) refers to torchcodec, whose decoder takes one file at a time.
+        # Said once: what restores filters afterwards would do so amid other threads.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torchvision\.io")
         self._device = torch.device(device)
         count = torch.cuda.device_count() if self._device.type == "cuda" else 1
         if (self._device.index or 0) >= count:
@@ -159,10 +162,7 @@ class DeviceDecoder:
         from torchvision.io import ImageReadMode, decode_jpeg
 
         files = [torch.from_numpy(np.frombuffer(content, np.uint8).copy()) for content in contents]
-        with warnings.catch_warnings():
-            # torchvision refers to torchcodec, which has no function for many files.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            images: list[Tensor] = decode_jpeg(files, ImageReadMode.RGB, device=self._device)
+        images: list[Tensor] = decode_jpeg(files, ImageReadMode.RGB, device=self._device)
         return images
 
     def _on_stream(self) -> AbstractContextManager[object]:

@@ -74,6 +74,44 @@ class MultiBackend(Encoder, Protocol):
     def backends(self) -> Mapping[str, Callable[[], Encoder]]: ...
 
 
+@runtime_checkable
+class Overlapping(Encoder, Protocol):
+    """An encoder whose device computes while the host goes on.
+
+    Attributes
+    ----------
+    ahead
+        Batches that may be under way when another one is begun; 0 where the host itself computes.
+    """
+
+    @property
+    def ahead(self) -> int: ...
+
+    def begin(self, pixels: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to compute features.
+
+        Parameters
+        ----------
+        pixels
+            As for `encode`; they stay as they are until the features are there.
+
+        Returns
+        -------
+        wait
+            Waits for the features, and returns what `encode` does.
+        """
+        ...
+
+    def pixel_buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Make an array of zeros for pixels, which the device reads without the host's help."""
+        ...
+
+
+def overlapping(encoder: Encoder) -> Overlapping | None:
+    """Return an encoder whose device computes while the host goes on; None for any other."""
+    return encoder if isinstance(encoder, Overlapping) and encoder.ahead else None
+
+
 def backend_of(encoder: Encoder) -> str | None:
     """Name an encoder's backend; None for the backbone's own library."""
     return encoder.backend if isinstance(encoder, MultiBackend) else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
 from featstore.corruptions import Corruption
 from featstore.dataset import Dataset
-from featstore.encoder import Encoder, backend_of
+from featstore.encoder import Encoder, backend_of, overlapping
 from featstore.errors import InvalidInputError, UnreadableImageError
 from featstore.feature_task import FeatureTask
 from featstore.feed import DECODE_TIMEOUT_S, PixelFeed
@@ -114,10 +115,14 @@ class EncodingLine:
             for name, writer in self.writers.items()
             if not writer.sealed
         }
+        devices = [one for task in self.tasks.values() if (one := overlapping(task.encoder))]
+        self._ahead = max((device.ahead for device in devices), default=0)
         self._feed = PixelFeed(
             dataset,
             [task.preparation for task in self.tasks.values()],
             workers=settings.workers,
+            held=self._ahead,
+            buffer=devices[0].pixel_buffer if devices else None,
             timeout_s=settings.decode_timeout,
             decode_device=settings.decode_device,
         )
@@ -141,6 +146,9 @@ class EncodingLine:
     def compute(self, batches: Iterable[range]) -> Iterator[range]:
         """Compute batches of claimed rows in order, and yield each when it is encoded.
 
+        Where a device computes while this process goes on, a batch is begun before the features of
+        the one before are taken: the device always has something to do.
+
         Parameters
         ----------
         batches
@@ -151,15 +159,29 @@ class EncodingLine:
         UnreadableImageError
             If an image cannot be decoded, unless such rows are to be skipped.
         InvalidInputError, OutOfMemoryError, StorageError
-            See `featstore.feature_task.FeatureTask.take`.
+            See `featstore.feature_task.FeatureTask.begin`.
         """
+        under_way: deque[tuple[range, list[Callable[[], None]]]] = deque()
         for batch in self._feed.batches(batches, longest=self._settings.batch_size):
             if batch.unreadable and self._settings.on_error == "raise":
+                yield from _taken(under_way, left=0)
                 raise _unreadable(batch.unreadable)
             self.excluded.update(batch.unreadable)
-            for task in self.tasks.values():
-                task.take(batch)
-            yield batch.rows
+            begun = [task.begin(batch) for task in self.tasks.values()]
+            under_way.append((batch.rows, begun))
+            yield from _taken(under_way, left=self._ahead)
+        yield from _taken(under_way, left=0)
+
+
+def _taken(
+    under_way: deque[tuple[range, list[Callable[[], None]]]], *, left: int
+) -> Iterator[range]:
+    """Take the features of batches that were begun, the oldest first, until so many are left."""
+    while len(under_way) > left:
+        rows, begun = under_way.popleft()
+        for take in begun:
+            take()
+        yield rows
 
 
 def _unreadable(reasons: Mapping[int, str]) -> UnreadableImageError:

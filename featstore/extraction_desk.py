@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from featstore.allocator import keep_freed_memory
 from featstore.encoding_line import EncodingLine
 from featstore.extraction_job import ExtractionJob, Step, StepOutcome, portable
 from featstore.sharing import SharedWork
@@ -51,6 +52,7 @@ class ExtractionDesk:
     @classmethod
     def begin(cls, job: ExtractionJob) -> Callable[[Step | None], StepOutcome]:
         """Set a desk up where its worker is, and return what computes there."""
+        keep_freed_memory()
         return cls(job).compute
 
     def compute(self, step: Step | None) -> StepOutcome:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featstore.encoder import Encoder
+from featstore.encoder import Encoder, overlapping
 from featstore.errors import InvalidInputError
 from featstore.feed import PixelBatch
 from featstore.finite import finite_rows
-from featstore.micro_batch import MicroBatch
+from featstore.micro_batch import MicroBatch, is_out_of_memory
 from featstore.preparation import Preparation
 from featstore.writer import FeatureWriter
+
+_Result = TypeVar("_Result")
 
 #: Ids in a message.
 _NAMED = 10
 
 
 class FeatureTask:
-    """Encodes batches, and commits a shard whenever one is full.
+    """Encodes batches, one after the other, and commits a shard whenever one is full.
 
     Parameters
     ----------
@@ -77,29 +80,40 @@ class FeatureTask:
         """Whether this task has taken on the shard that holds `row`."""
         return row // self.shard_rows in self._claimed
 
-    def take(self, batch: PixelBatch) -> None:
-        """Encode a batch, and commit the shard if this completes it.
+    def begin(self, batch: PixelBatch) -> Callable[[], None]:
+        """Begin to encode a batch.
 
-        Raises
-        ------
-        InvalidInputError
-            If a feature is not finite, or does not fit the stored precision; with the ids.
-        OutOfMemoryError
-            If memory does not suffice for a single image.
-        StorageError
-            If the disk refuses.
+        Parameters
+        ----------
+        batch
+            Its pixels stay as they are until its features are taken.
+
+        Returns
+        -------
+        take
+            Takes the features, and commits the shard if they complete it; called in the order of
+            the batches.  It raises
+
+            - InvalidInputError if a feature is not finite, or does not fit the stored precision;
+              with the ids,
+            - OutOfMemoryError if memory does not suffice for a single image,
+            - StorageError if the disk refuses.
         """
         if not self.needs(batch.rows.start):
-            return
+            return _take_nothing
+        pixels = batch.pixels[self.preparation]
+        encode = partial(self._batch.run, partial(encode_in_pieces, self.encoder, pixels))
+        return partial(self._take, batch, begin_encoding(self.encoder, pixels, encode))
+
+    def _take(self, batch: PixelBatch, wait: Callable[[], NDArray[np.float32]]) -> None:
         shard = batch.rows.start // self.shard_rows
         rows = self.writer.layout.shard_range(shard)
         if self._block is None:
             self._block = np.empty((self.shard_rows, self.writer.layout.dim), np.float32)
         start = batch.rows.start - rows.start
-        pixels = batch.pixels[self.preparation]
-        features = self._batch.run(partial(encode_in_pieces, self.encoder, pixels))
+        features = wait()
         self._check(features, batch)
-        self._block[start : start + len(pixels)] = features
+        self._block[start : start + len(batch.rows)] = features
         self._excluded.update(batch.unreadable)
         if batch.rows.stop == rows.stop:
             block = self._block[: len(rows)]
@@ -160,3 +174,40 @@ def encode_in_pieces(encoder: Encoder, pixels: NDArray[np.uint8], size: int) -> 
     """Encode `size` images at a time; see `featstore.encoder.Encoder.encode`."""
     parts = [encoder.encode(pixels[i : i + size]) for i in range(0, len(pixels), size)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def begin_encoding(
+    encoder: Encoder,
+    pixels: NDArray[np.uint8],
+    encode: Callable[[], NDArray[np.float32]],
+) -> Callable[[], NDArray[np.float32]]:
+    """Begin to encode a batch where the encoder can; return what waits for its features.
+
+    Where memory does not suffice, or the encoder cannot, `encode` does it when the features are
+    asked for.  By then, the batches before have given back their memory.
+    """
+    device = overlapping(encoder)
+    if device is None:
+        return encode
+    wait = _if_memory_suffices(partial(device.begin, pixels))
+    if wait is None:
+        return encode
+
+    def features() -> NDArray[np.float32]:
+        found = _if_memory_suffices(wait)
+        return encode() if found is None else found
+
+    return features
+
+
+def _if_memory_suffices(call: Callable[[], _Result]) -> _Result | None:
+    try:
+        return call()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def _take_nothing() -> None:
+    """Take the features of a batch that a task does not need."""

@@ -57,6 +57,10 @@ class _Flight:
     tasks: list[WatchedTask[str | None]] = field(default_factory=list)
 
 
+def _ordinary(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.zeros(shape, np.uint8)
+
+
 class PixelFeed:
     """Decodes in threads: Pillow's decoders and resampling release the interpreter's lock.
 
@@ -72,6 +76,11 @@ class PixelFeed:
         Decoding threads; the number of cores by default.
     depth
         Batches in flight; bounds the memory.
+    held
+        Batches whose pixels stay as they are when the next one is asked for; so many buffers more.
+    buffer
+        Makes an array of zeros of a shape, uint8, for the pixels of a batch; ordinary memory by
+        default.
     timeout_s
         Seconds that reading and decoding one image may take; it then counts as unreadable.
     decode_device
@@ -90,6 +99,8 @@ class PixelFeed:
         *,
         workers: int | None = None,
         depth: int = 3,
+        held: int = 0,
+        buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] | None = None,
         timeout_s: float = DECODE_TIMEOUT_S,
         decode_device: str = "cuda",
     ) -> None:
@@ -104,6 +115,8 @@ class PixelFeed:
             workers or available_cores(), limit_s=timeout_s, name="decode"
         )
         self._depth = depth
+        self._held = held
+        self._buffer = buffer or _ordinary
         self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
@@ -131,10 +144,11 @@ class PixelFeed:
         Yields
         ------
         batch
-            Its pixels are valid until the next one is asked for.
+            Its pixels are valid until the next one is asked for, or `held` more.
         """
-        ring = deque(self._buffers(longest) for _ in range(self._depth))
+        ring = deque(self._buffers(longest) for _ in range(self._depth + self._held))
         ahead = iter(rows)
+        shown: deque[_Flight] = deque()
         flying: deque[tuple[_Flight, Callable[[], list[str | None]]]] = deque()
         while True:
             while ring and (chunk := next(ahead, None)) is not None:
@@ -149,9 +163,12 @@ class PixelFeed:
                 pixels={one: pixels[: len(chunk)] for one, pixels in flight.buffers.items()},
                 unreadable={r: why for r, why in zip(chunk, reasons, strict=True) if why},
             )
-            # What hangs may come back to life, and write where it was told to.
-            is_left_alone = any(task.given_up for task in flight.tasks)
-            ring.append(self._buffers(longest) if is_left_alone else flight.buffers)
+            shown.append(flight)
+            if len(shown) > self._held:
+                flight = shown.popleft()
+                # What hangs may come back to life, and write where it was told to.
+                is_left_alone = any(task.given_up for task in flight.tasks)
+                ring.append(self._buffers(longest) if is_left_alone else flight.buffers)
 
     def _start(self, flight: _Flight) -> Callable[[], list[str | None]]:
         """Have a batch decoded; return what waits for it, and says which images cannot be read."""
@@ -166,7 +183,7 @@ class PixelFeed:
 
     def _buffers(self, longest: int) -> _Buffers:
         return {
-            one: np.zeros((longest, one.transform.size, one.transform.size, 3), np.uint8)
+            one: self._buffer((longest, one.transform.size, one.transform.size, 3))
             for one in self._preparations
         }
 

@@ -14,6 +14,7 @@ from torchvision import models
 
 from featstore.backbones import load_encoder
 from featstore.backbones.architectures import untrained
+from featstore.encoder import overlapping
 from featstore.errors import InvalidInputError, MissingDependencyError
 from featstore.transform import paper
 
@@ -240,6 +241,78 @@ def test_cuda_agrees_with_the_cpu(source: str, pixels: NDArray[np.uint8]) -> Non
     )
     np.testing.assert_array_equal(features[:1], encoder.encode(pixels[:1]))
     assert torch.backends.cudnn.allow_tf32
+
+
+class Noted:
+    """A stand-in for the copies of a CUDA device, which come when they are waited for."""
+
+    ahead = 1
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        return np.zeros(shape, np.uint8)
+
+    def upload(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.log.append(f"upload {tuple(pixels.shape)} {pixels.dtype}")
+        return pixels
+
+    def download(self, features: torch.Tensor) -> Any:
+        self.log.append("download")
+
+        def wait() -> NDArray[np.float32]:
+            self.log.append("wait")
+            return features.numpy()
+
+        return wait
+
+
+def test_nothing_is_waited_for_before_all_is_begun(pixels: NDArray[np.uint8]) -> None:
+    """Bytes travel, not floats, part by part; two batches may be under way."""
+    encoder = load_encoder(SOURCES[0], device="cpu", micro_batch=4, threads=1)
+    noted = Noted()
+    device = dataclasses.replace(encoder, transfer=noted)
+    assert (overlapping(device), overlapping(encoder)) == (device, None)
+    parts = -(-len(pixels) // 4)
+    waits = [device.begin(pixels), device.begin(pixels[::-1])]
+    assert noted.log == ["upload (4, 64, 64, 3) torch.uint8", "download"] * parts * 2
+    features = [wait() for wait in waits]
+    assert noted.log[4 * parts :] == ["wait"] * parts * 2
+    np.testing.assert_array_equal(features[0], encoder.encode(pixels))
+    np.testing.assert_array_equal(features[1], features[0][::-1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("source", SOURCES)
+def test_batches_overlap_on_cuda(source: str, pixels: NDArray[np.uint8]) -> None:
+    """Whatever is under way, and from whichever memory."""
+    encoder = load_encoder(source, device="cuda", micro_batch=4)
+    assert overlapping(encoder) is encoder
+    locked = encoder.pixel_buffer(pixels.shape)
+    assert torch.from_numpy(locked).is_pinned()
+    assert not locked.any()
+    expected = encoder.encode(pixels)
+    locked[:] = pixels
+    waits = [encoder.begin(locked if i % 2 else pixels) for i in range(20)]
+    for wait in waits:
+        np.testing.assert_array_equal(wait(), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_host_does_not_wait_for_cuda(pixels: NDArray[np.uint8]) -> None:
+    encoder = load_encoder(SOURCES[0], device="cuda")
+    encoder.encode(pixels)  # kernels are loaded, constants are there
+    locked = encoder.pixel_buffer(pixels.shape)
+    done = torch.cuda.Event()
+    torch.cuda._sleep(2_000_000_000)  # cycles, about a second
+    done.record()
+    wait = encoder.begin(locked)
+    assert not done.query()
+    wait()
+    assert done.query()
 
 
 def test_where_memory_does_not_suffice_micro_batches_shrink(pixels: NDArray[np.uint8]) -> None:
