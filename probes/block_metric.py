@@ -7,9 +7,9 @@ product of `featstore.probes.preconditioner` is a poor Hessian.  The block of co
     H_j = Σ_i w_ij x_i x_iᵀ / n + λI,    w_ij = p_ij (1 - p_ij),
 
 is cheap there: few rows have nearly all of Σ_i w_ij.  They are taken as they are, the others as
-their sum of w times the Gram matrix.  For sigmoids this is the whole Hessian.  A softmax couples its
-columns: it does not notice what is added to all of them, and neither may its metric.  With Π, which
-subtracts the mean over the columns, and D = diag(H_1 ... H_k) that is Π D⁻¹ Π.
+their sum of w times the Gram matrix.  For sigmoids this is the whole Hessian.  A softmax couples
+its columns: it does not notice what is added to all of them, and neither may its metric.  With Π,
+which subtracts the mean over the columns, and D = diag(H_1 ... H_k) that is Π D⁻¹ Π.
 """
 
 from __future__ import annotations

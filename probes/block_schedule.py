@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from featstore.probes.block_metric import BlockMetric, CurvedRows
@@ -13,7 +13,9 @@ from featstore.probes.preconditioner import KroneckerMetric
 
 _FIRST = 20  # iterations; before, the pace says little
 _APART = 20  # iterations at least, from one set of blocks to the next
-_SAVED_AT_FIRST = 0.4  # of the iterations that are left; measured: half, which cost a fifth more each
+_SAVED_AT_FIRST = (
+    0.4  # of the iterations that are left; measured: half, which cost a fifth more each
+)
 _SAVED_AGAIN = 0.25  # by newer blocks
 _TINY = 1e-300
 
@@ -78,7 +80,7 @@ class BlockSchedule:
 
 
 def iterations_left(decrements: list[float], shortfall: float) -> float:
-    """Iterations until the gap is tolerated, at the pace of the latter three quarters of a way.
+    """Foretell the iterations until the gap is tolerated, from the latter three quarters of a way.
 
     Parameters
     ----------
@@ -93,8 +95,8 @@ def iterations_left(decrements: list[float], shortfall: float) -> float:
     5.0
     """
     m = len(decrements)
-    logs = torch.tensor(decrements, dtype=torch.float64).clamp_min(_TINY).log()
+    logs = np.log(np.maximum(decrements, _TINY))
     early, late = logs[m // 4 : m // 2], logs[m // 2 :]
     apart = (m // 2 + m - 1) / 2 - (m // 4 + m // 2 - 1) / 2
-    pace = (early.mean() - late.mean()).item() / apart
+    pace = float(early.mean() - late.mean()) / apart
     return math.log(max(shortfall, 1.0)) / pace if pace > 0 else math.inf
