@@ -35,8 +35,9 @@ class BlockSchedule:
         # Narrow products take longer than their operations say, next to square ones.
         self._pass = 4.0 * n * k * r * min(1 + 20 / k, 8)
         self._inverting = float(k * r**3)
-        # Applying blocks that are larger than the features would cost more than a pass.
-        self._possible = k * r <= n
+        # Applying blocks that are larger than the features would cost more than a pass.  Rounded
+        # steps are as quick without, and lead less far with them.
+        self._possible = k * r <= n and not objective.rounded
         self._built, self._next = 0, _FIRST
 
     def renewed(
