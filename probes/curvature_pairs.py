@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from featstore.probes.objective import dot
-from featstore.probes.preconditioner import KroneckerMetric
 
 _MOST = 50  # pairs
 _FEWEST = 10
 _SHARE = 2  # pairs hold at most this many times the numbers of the design matrix
+
+
+class InverseHessian(Protocol):
+    """What L-BFGS starts from."""
+
+    def apply(self, gradient: Tensor) -> Tensor:
+        """Return the inverse Hessian times `gradient`, (k, r + 1); a new tensor."""
+        ...
 
 
 class CurvaturePairs:
@@ -77,7 +85,7 @@ class CurvaturePairs:
             moved.append(s, y)
         return moved
 
-    def direction(self, gradient: Tensor, metric: KroneckerMetric) -> Tensor:
+    def direction(self, gradient: Tensor, metric: InverseHessian) -> Tensor:
         """Descent direction, by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
         q = gradient.clone()
         alphas = []

@@ -97,6 +97,7 @@ def fit_head(
                     max_iter=max_iter - n_iter,
                     tangent=tangent,
                     pairs=pairs,
+                    blocks=memory.blocks,
                 )
         theta, tangent, pairs = minimum.theta, None, minimum.pairs
         n_iter += minimum.n_iter

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from featstore.probes.curvature_pairs import CurvaturePairs
+from featstore.probes.block_schedule import BlockSchedule
+from featstore.probes.curvature_pairs import CurvaturePairs, InverseHessian
 from featstore.probes.objective import Objective, dot
 from featstore.probes.preconditioner import KroneckerMetric
 
@@ -61,6 +62,7 @@ def minimise(
     max_iter: int,
     tangent: Tensor | None = None,
     pairs: CurvaturePairs | None = None,
+    blocks: bool = False,
 ) -> Minimum:
     """Minimise a penalised loss of linear logits (Nocedal & Wright 2006, algorithm 7.5).
 
@@ -81,6 +83,8 @@ def minimise(
         Direction to search first, shape (k, r + 1): the way that a path of minima went so far.
     pairs
         What is known of the Hessian from a similar problem; default nothing.
+    blocks
+        Whether there is memory for blocks of the Hessian, once they pay.
     """
     theta = theta.to(objective.dtype, copy=True)
     U, V = objective.new_margins(), objective.new_margins()
@@ -98,6 +102,8 @@ def minimise(
     best, best_value, stalled, n_iter = theta.clone(), value, 0, 0
     anchor, anchor_iter, anchor_value, at_anchor = math.inf, 0, value, True
     trail: list[tuple[float, float]] = []
+    schedule = BlockSchedule(objective) if blocks else None
+    inverse: InverseHessian = metric
     while True:
         decrement = 0.5 * dot(gradient, metric.apply(gradient))
         if at_anchor:
@@ -119,7 +125,10 @@ def minimise(
         estimate = gap_estimate(gradient, metric, objective.ridge, value=value, safety=safety)
         if estimate <= tol * value or n_iter == max_iter or stalled == STALL:
             break
-        step = pairs.direction(gradient, metric)
+        if schedule is not None:
+            shortfall = estimate / (tol * value) if tol else math.inf
+            inverse = schedule.renewed(metric, trail, shortfall, U, scratch=V) or inverse
+        step = pairs.direction(gradient, inverse)
         slope = dot(gradient, step)
         if not slope < 0:
             if not pairs:

@@ -66,6 +66,15 @@ class Loss(Protocol):
         """Mean Hessian of the loss in the logits: (k, k), or (k,) if it is or may be diagonal."""
         ...
 
+    @property
+    def coupled(self) -> bool:
+        """Whether a constant added to all logits of a row changes nothing."""
+        ...
+
+    def column_curvature(self, U: Tensor, rows: slice) -> Tensor:
+        """Second derivative of each row's loss in each of its logits, (b, k)."""
+        ...
+
     def start(self) -> Tensor:
         """Return the intercepts that are optimal for zero weights, shape (k,), float64."""
         ...
@@ -87,6 +96,8 @@ class Softmax:
     weights
         Of the rows, shape (n,), float64, mean 1; None for all 1.
     """
+
+    coupled = True
 
     def __init__(self, codes: Tensor, n_columns: int, *, weights: Tensor | None = None) -> None:
         self.codes = codes[:, None]
@@ -141,6 +152,12 @@ class Softmax:
             return (weighted - weighted * P).mean(0)
         return torch.diag(weighted.mean(0)) - P.T @ weighted / len(P)
 
+    def column_curvature(self, U: Tensor, rows: slice) -> Tensor:
+        """Return p (1 - p)."""
+        P = _softmax(U.clone())
+        H = P * (1 - P)
+        return H if self.weights is None else H.mul_(self.weights[rows, None].to(H.dtype))
+
     def start(self) -> Tensor:
         """Return the log frequencies, in the gauge of mean zero."""
         b = self.prevalence.log()
@@ -168,6 +185,8 @@ class Sigmoid:
     label_weights
         Factors of rows without and with each label, shape (2, k), float64; None for all 1.
     """
+
+    coupled = False
 
     def __init__(
         self,
@@ -229,10 +248,14 @@ class Sigmoid:
 
     def curvature(self, U: Tensor, rows: slice, *, diagonal: bool) -> Tensor:
         """Return E[p (1 - p)], which is all there is."""
-        P = torch.sigmoid(U).double()
+        return self.column_curvature(U.double(), rows).mean(0)
+
+    def column_curvature(self, U: Tensor, rows: slice) -> Tensor:
+        """Return p (1 - p)."""
+        P = torch.sigmoid(U)
         H = P * (1 - P)
         weights = self._weights(rows, None, H.dtype)
-        return (H if weights is None else H.mul_(weights)).mean(0)
+        return H if weights is None else H.mul_(weights)
 
     def start(self) -> Tensor:
         """Return the logits of the frequencies."""

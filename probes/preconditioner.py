@@ -275,8 +275,19 @@ class KroneckerMetric:
 
     def intercept_decrement(self, gradient: Tensor) -> float:
         """Half the squared Newton decrement in the intercepts alone, of a gradient (k, r + 1)."""
-        g = gradient[:, -1] if self._U is None else self._U.T @ gradient[:, -1]
-        return 0.5 * (g.square() * self._inverse[:, -1]).sum(dtype=torch.float64).item()
+        g = gradient[:, -1]
+        return 0.5 * (g * self.intercept_step(g)).sum(dtype=torch.float64).item()
+
+    def intercept_step(self, g: Tensor) -> Tensor:
+        """Return the inverse Hessian in the intercepts alone times their gradient, (k,)."""
+        if self._U is None:
+            return g * self._inverse[:, -1]
+        return self._U @ ((self._U.T @ g) * self._inverse[:, -1])
+
+    def gram(self) -> Tensor:
+        """Gram matrix (r, r) of the design, as far as it is known."""
+        eigenvalues = self._eigenvalues.to(self.dtype)
+        return eigenvalues.diag() if self._Q is None else (self._Q * eigenvalues) @ self._Q.T
 
 
 def solver_dtype(dtype: Precision, shape: tuple[int, ...]) -> torch.dtype:

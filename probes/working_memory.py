@@ -17,6 +17,7 @@ _MOST_ROWS = 4096
 _BLOCK_LOGITS = 2**20  # a block's products are then long enough to keep a processor busy
 _TEMPORARIES = 10  # blocks of logits that a loss makes on its way and malloc keeps, and of features
 _SQUARES = 6  # d x d matrices while a Gram matrix is diagonalised
+_BLOCK_SQUARES = 3  # r x r matrices beside the inverses, while these are made
 _HEADS = 12  # copies of the parameters beside those of the history
 _HISTORIES = 3  # a path keeps the steps and gradients of one minimum while it looks for the next
 _GRAM_ROWS_AT_LEAST = 2**13
@@ -30,6 +31,8 @@ class WorkingMemory:
 
     Attributes
     ----------
+    blocks
+        Whether there is room for blocks of the Hessian, see `featstore.probes.block_metric`.
     fused
         Whether logits of all rows are done without: forward and backward block by block.
     streams
@@ -44,6 +47,7 @@ class WorkingMemory:
         Rows that a view reads at a time, where `streams`.
     """
 
+    blocks: bool = False
     fused: bool = False
     streams: bool = False
     rounds: bool = True
@@ -109,7 +113,7 @@ class WorkingMemory:
         can_stream = not resident and n >= d
         if ceiling is None:
             streams = can_stream and too_large
-            return cls(fused=streams, streams=streams)
+            return cls(blocks=not streams, fused=streams, streams=streams)
         preferred = min(_MOST_ROWS, max(_BLOCK_LOGITS // k, 4 * _FEWEST_ROWS), n)
 
         def solving(pairs: int, rows: int) -> int:
@@ -130,7 +134,10 @@ class WorkingMemory:
         )
         keeps = not (can_stream and too_large)
         if held <= ceiling and keeps:
-            return cls(rounds=held + _BFLOAT16 * n * r <= ceiling)
+            squares = _DOUBLE * ((k + _BLOCK_SQUARES) * r * r + 4 * BLOCK_ROWS * r)
+            rounds = held + _BFLOAT16 * n * r <= ceiling
+            more = squares + _BFLOAT16 * n * r
+            return cls(rounds=rounds, blocks=held + more <= ceiling)
         batch_bytes = min(_BATCH_BYTES, ceiling // 32, (view_ceiling or ceiling) // 2)
         batch_rows = min(max(batch_bytes // (d * stored_bytes), 1), n)
         batches = _BATCHES * batch_rows * d * max(stored_bytes, 4)
@@ -152,7 +159,14 @@ class WorkingMemory:
             needed = rest + max(before, solving(pairs, rows))
             least.append(needed)
             if needed <= ceiling:
-                return cls(True, streams, False, pairs, rows, batch_rows if streams else None)
+                return cls(
+                    fused=True,
+                    streams=streams,
+                    rounds=False,
+                    pairs=pairs,
+                    block_rows=rows,
+                    batch_rows=batch_rows if streams else None,
+                )
         what = f"logistic regression over {d} features and {k} columns of logits"
         check_ceiling(min(least), ceiling, what)
         return cls()  # not reached: none of them was below the ceiling
