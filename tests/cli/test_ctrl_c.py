@@ -105,7 +105,9 @@ def check(work: Work, stopped: subprocess.CompletedProcess[str]) -> None:
         findings = verify(work.store)
         assert not [finding for finding in findings if finding.severity == "damage"], findings
     again = subprocess.run(
-        [sys.executable, "-m", "featstore", *map(str, work.arguments)], capture_output=True, text=True
+        [sys.executable, "-m", "featstore", *map(str, work.arguments)],
+        capture_output=True,
+        text=True,
     )
     assert again.returncode == 0, again.stderr
     store = FeatureStore.open(work.store)
