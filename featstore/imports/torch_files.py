@@ -30,9 +30,7 @@ _PAIRS = (
     (re.compile(r"(?P<split>[a-z]+)feat"), ("feat", ("labels",))),
 )
 #: What vectors are called that belong to a layer or a whole set, not to an image.
-_NO_IDS = frozenset(
-    "mean std var variance scale shift weight bias gamma beta min max median norm loc "
-    "running_mean running_var mu sigma center centre offset".split()
+_NO_IDS = frozenset(["mean", "std", "var", "variance", "scale", "shift", "weight", "bias", "gamma", "beta", "min", "max", "median", "norm", "loc", "running_mean", "running_var", "mu", "sigma", "center", "centre", "offset"])
 )
 
 
@@ -90,9 +88,9 @@ def _by_id(found: Mapping[Any, Any], path: Path) -> Source:
 
     if all(str(name).lower().rpartition(".")[2] in _NO_IDS for name in found):
         raise InvalidInputError(
-            f"{path} holds one vector each for {', '.join(map(str, found))}: statistics or weights, "
-            "by their names, and not the features of images. If these are ids, save the vectors as a "
-            "matrix with them: torch.save({'features': X, 'id': ids}, FILE)"
+            f"{path} holds one vector each for {', '.join(map(str, found))}: statistics or "
+            "weights, by their names, and not the features of images. If these are ids, save the "
+            "vectors as a matrix with them: torch.save({'features': X, 'id': ids}, FILE)"
         )
     vectors = list(found.values())
     with readable(path, _KIND):

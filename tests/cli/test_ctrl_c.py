@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -100,7 +99,8 @@ def check(work: Work, stopped: subprocess.CompletedProcess[str]) -> None:
     """Check what an interrupted command has said and left, and that it can be repeated."""
     assert stopped.returncode == INTERRUPTED, stopped.stderr
     lines = [line for line in stopped.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1 and "Run the same command again" in lines[0], stopped.stderr
+    assert len(lines) == 1, stopped.stderr
+    assert "Run the same command again" in lines[0]
     if work.store.exists() and work.arguments[0] != "verify":
         findings = verify(work.store)
         assert not [finding for finding in findings if finding.severity == "damage"], findings
@@ -120,7 +120,7 @@ def check(work: Work, stopped: subprocess.CompletedProcess[str]) -> None:
     assert not verify(store)
     assert all(store.feature(name).sealed for name in store.features)
     assert len(store.runs) == (work.arguments[0] == "probe")
-    assert not [name for name in os.listdir(work.store.parent) if name.endswith(".partial")]
+    assert not list(work.store.parent.glob(".*.partial"))
 
 
 @pytest.mark.parametrize("work", ["import", "merge"], indirect=True)
