@@ -30,8 +30,29 @@ _PAIRS = (
     (re.compile(r"(?P<split>[a-z]+)feat"), ("feat", ("labels",))),
 )
 #: What vectors are called that belong to a layer or a whole set, not to an image.
-_NO_IDS = frozenset(["mean", "std", "var", "variance", "scale", "shift", "weight", "bias", "gamma", "beta", "min", "max", "median", "norm", "loc", "running_mean", "running_var", "mu", "sigma", "center", "centre", "offset"])
-)
+_NO_IDS = {
+    "mean",
+    "std",
+    "var",
+    "variance",
+    "scale",
+    "shift",
+    "offset",
+    "center",
+    "centre",
+    "norm",
+    "min",
+    "max",
+    "median",
+    "mu",
+    "sigma",
+    "weight",
+    "bias",
+    "gamma",
+    "beta",
+    "running_mean",
+    "running_var",
+}
 
 
 def read(path: Path, key: str | None) -> Source:
