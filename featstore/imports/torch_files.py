@@ -30,29 +30,11 @@ _PAIRS = (
     (re.compile(r"(?P<split>[a-z]+)feat"), ("feat", ("labels",))),
 )
 #: What vectors are called that belong to a layer or a whole set, not to an image.
-_NO_IDS = {
-    "mean",
-    "std",
-    "var",
-    "variance",
-    "scale",
-    "shift",
-    "offset",
-    "center",
-    "centre",
-    "norm",
-    "min",
-    "max",
-    "median",
-    "mu",
-    "sigma",
-    "weight",
-    "bias",
-    "gamma",
-    "beta",
-    "running_mean",
-    "running_var",
-}
+_NO_ID = re.compile(
+    r"(?:.*\.)?(?:running_)?(?:mean|std|var|variance|scale|shift|offset|center|centre|norm|min|max|"
+    r"median|mu|sigma|weight|bias|gamma|beta)",
+    re.IGNORECASE,
+)
 
 
 def read(path: Path, key: str | None) -> Source:
@@ -107,7 +89,7 @@ def _is_by_id(found: Mapping[Any, Any]) -> bool:
 def _by_id(found: Mapping[Any, Any], path: Path) -> Source:
     import torch
 
-    if all(str(name).lower().rpartition(".")[2] in _NO_IDS for name in found):
+    if all(_NO_ID.fullmatch(str(name)) for name in found):
         raise InvalidInputError(
             f"{path} holds one vector each for {', '.join(map(str, found))}: statistics or "
             "weights, by their names, and not the features of images. If these are ids, save the "
