@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from interrupted_command import interrupt
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from featstore import shards
 from featstore.cli.main import INTERRUPTED
 from featstore.importation import import_features
 from featstore.store import FeatureStore
@@ -82,7 +85,7 @@ def work(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Work:
             return Work(arguments, store, lambda: writes("random_resnet18"))
         case "probe":
             shutil.copytree(source / "a.zarr", store)
-            arguments = ["probe", store, "--features", "pixels", "--probe", "logreg"]
+            arguments = ["probe", store, "--features", "pixels"]
             return Work(arguments, store, lambda: False)
         case "verify":
             shutil.copytree(source / "a.zarr", store)
@@ -97,7 +100,8 @@ def work(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Work:
 
 def check(work: Work, stopped: subprocess.CompletedProcess[str]) -> None:
     """Check what an interrupted command has said and left, and that it can be repeated."""
-    assert stopped.returncode == INTERRUPTED, stopped.stderr
+    # Shells show both as 130; Python has the last word where the signal met an `exec` of it.
+    assert stopped.returncode in (INTERRUPTED, -signal.SIGINT), stopped.stderr
     lines = [line for line in stopped.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, stopped.stderr
     assert "Run the same command again" in lines[0]
@@ -128,6 +132,23 @@ def test_in_the_middle(work: Work) -> None:
     check(work, interrupt(*work.arguments, when=work.begun))
 
 
+def test_while_a_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was begun ends by itself: the interpreter waits for it before it ends."""
+    begun, start = [], threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        begun.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shards._thread(-1)
+    begun[0].join(10)
+    assert not begun[0].is_alive()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("work", ["extract", "verify"], indirect=True)
 def test_in_the_middle_of_longer_work(work: Work) -> None:
@@ -139,6 +160,6 @@ def test_in_the_middle_of_longer_work(work: Work) -> None:
 @pytest.mark.parametrize("work", ["import", "merge", "extract", "probe", "verify"], indirect=True)
 def test_at_any_moment(work: Work, seconds: float) -> None:
     stopped = interrupt(*work.arguments, when=seconds)
-    if stopped.returncode in (0, 1):
+    if "interrupted" not in stopped.stderr and stopped.returncode in (0, 1, -signal.SIGINT):
         pytest.skip("was done before")
     check(work, stopped)
