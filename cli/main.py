@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,8 @@ COMMANDS = {name: module for section in SECTIONS.values() for name, module in se
 _LINE = 200
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+#: Seconds that threads have after Ctrl-C to end what they are at, such as a flush.
+_GRACE = 15
 
 
 class Commands(click.Group):
@@ -157,7 +160,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.simplefilter("ignore", category=FutureWarning)
     # The system takes everything back anyway; with torch, to look for garbage first takes 0.4 s.
     atexit.register(gc.freeze)
-    group.main(args=None if arguments is None else list(arguments), prog_name="featstore")
+    try:
+        group.main(args=None if arguments is None else list(arguments), prog_name="featstore")
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            _end_soon()
+        raise
+
+
+def _end_soon() -> None:
+    """End the process when the grace is over, whatever its threads wait for.
+
+    The interpreter would wait for all of them, such as one that reads from a server that is gone.
+    What is committed by then is kept: stores survive being killed at any moment.
+    """
+    timer = threading.Timer(_GRACE, os._exit, [INTERRUPTED])
+    timer.daemon = True
+    timer.start()
 
 
 def _check_links() -> None:

@@ -229,7 +229,14 @@ def _checksums(data: memoryview, size: int) -> list[int]:
 @cache
 def _thread(process: int) -> ThreadPoolExecutor:
     """Return this process's thread for checksums; that of the parent does not outlive a fork."""
-    return ThreadPoolExecutor(1, thread_name_prefix="featstore-checksum")
+    pool = ThreadPoolExecutor(1, thread_name_prefix="featstore-checksum")
+    try:
+        pool.submit(int)
+    except BaseException:
+        # Ctrl-C while the thread starts: the interpreter would wait for it, and nobody tell it.
+        pool.shutdown(wait=False)
+        raise
+    return pool
 
 
 def shard_name(shard: int) -> str:

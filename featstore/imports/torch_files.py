@@ -29,6 +29,12 @@ _PAIRS = (
     (re.compile(r"(?:.*_)?features_(?P<split>[^.]+)"), ("features_", ("targets_", "labels_"))),
     (re.compile(r"(?P<split>[a-z]+)feat"), ("feat", ("labels",))),
 )
+#: What vectors are called that belong to a layer or a whole set, not to an image.
+_NO_ID = re.compile(
+    r"(?:.*\.)?(?:running_)?(?:mean|std|var|variance|scale|shift|offset|center|centre|norm|min|max|"
+    r"median|mu|sigma|weight|bias|gamma|beta)",
+    re.IGNORECASE,
+)
 
 
 def read(path: Path, key: str | None) -> Source:
@@ -83,6 +89,12 @@ def _is_by_id(found: Mapping[Any, Any]) -> bool:
 def _by_id(found: Mapping[Any, Any], path: Path) -> Source:
     import torch
 
+    if all(_NO_ID.fullmatch(str(name)) for name in found):
+        raise InvalidInputError(
+            f"{path} holds one vector each for {', '.join(map(str, found))}: statistics or "
+            "weights, by their names, and not the features of images. If these are ids, save the "
+            "vectors as a matrix with them: torch.save({'features': X, 'id': ids}, FILE)"
+        )
     vectors = list(found.values())
     with readable(path, _KIND):
         values = np.stack(vectors) if isinstance(vectors[0], np.ndarray) else torch.stack(vectors)

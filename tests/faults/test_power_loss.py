@@ -143,7 +143,7 @@ def test_every_flush_is_needed(lives: Callable[..., Life], site: str, joining: b
     assert asked, f"nothing flushes at {site!r} any more"
     for after in range(asked[0], len(life.trace.events) + 1):
         try:
-            life.cut(after, seed=after, n_random=3, ignoring=site)
+            life.cut(after, seed=after, n_random=8, ignoring=site)
         except Exception:  # noqa: BLE001 - any harm will do
             return
     pytest.fail(f"no power cut needs the flush at {site!r}")

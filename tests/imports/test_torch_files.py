@@ -64,6 +64,18 @@ def test_a_vector_for_each_id(tmp_path: Path, X, ids, read, values) -> None:
         assert found.ids.tolist() == ids
 
 
+@pytest.mark.parametrize("names", [["mean", "std"], ["norm.weight", "norm.bias"]])
+def test_statistics_are_not_taken_for_images(tmp_path: Path, X, read, names: list[str]) -> None:
+    torch.save(dict(zip(names, torch.from_numpy(X), strict=False)), tmp_path / "f.pt")
+    with pytest.raises(InvalidInputError, match=rf"{names[0]}, {names[1]}: statistics or weights"):
+        read(tmp_path / "f.pt")
+
+
+def test_one_image_may_be_called_like_a_statistic(tmp_path: Path, X, read) -> None:
+    torch.save(dict(zip(["mean", "a.jpg"], torch.from_numpy(X), strict=False)), tmp_path / "f.pt")
+    assert read(tmp_path / "f.pt").ids.tolist() == ["mean", "a.jpg"]
+
+
 def test_tensors_of_all_kinds(tmp_path: Path, X, read, values) -> None:
     tensor = torch.from_numpy(X)
     torch.save(torch.nn.Parameter(tensor.T.contiguous().T), tmp_path / "f.pt")
