@@ -144,7 +144,7 @@ def test_paths_of_a_machine_are_found(execution: ModuleType) -> None:
 #: What the copies that are run ask for, in place of what the notebooks ask for.
 FEWER = {
     "classes_and_granularity": ("train=2000, test=1000", "train=240, test=120"),
-    "which_backbone": ("sizes=[40, 80, 160, 320]", "sizes=[10, 20, 40, 80]"),
+    "which_backbone": ("sizes=[40, 80, 160, 320]", "sizes=[10, 20, 30, 50]"),
 }
 
 
@@ -162,7 +162,7 @@ def leave_a_few(stores: Path) -> None:
     at_hand = importlib.import_module("at_hand")
     at_hand.solar_cells(stores)
     table = stores / "solar_cells.csv"
-    few = pd.read_csv(table).groupby("cell").sample(frac=0.15, random_state=0).sort_index()
+    few = pd.read_csv(table).groupby("cell").sample(frac=0.1, random_state=0).sort_index()
     few.to_csv(table, index=False)
 
 

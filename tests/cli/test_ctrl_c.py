@@ -127,7 +127,7 @@ def check(work: Work, stopped: subprocess.CompletedProcess[str]) -> None:
     assert not list(work.store.parent.glob(".*.partial"))
 
 
-@pytest.mark.parametrize("work", ["import", "merge"], indirect=True)
+@pytest.mark.parametrize("work", ["import"], indirect=True)
 def test_in_the_middle(work: Work) -> None:
     check(work, interrupt(*work.arguments, when=work.begun))
 
@@ -150,7 +150,7 @@ def test_while_a_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("work", ["extract", "verify"], indirect=True)
+@pytest.mark.parametrize("work", ["extract", "merge", "verify"], indirect=True)
 def test_in_the_middle_of_longer_work(work: Work) -> None:
     check(work, interrupt(*work.arguments, when=work.begun))
 

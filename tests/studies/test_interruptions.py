@@ -25,7 +25,7 @@ from featstore.study.desk import Desk
 from featstore.study.schedule import Schedule, compute
 from featstore.workers import ProcessWorker
 
-LISTS = 'presets = ["clip-readme"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1, 2]\n'
+LISTS = 'presets = ["clip-readme"]\nfusions = [["pca", "pixels"]]\nseeds = [0, 1]\n'
 
 
 def test_a_killed_study_goes_on_and_leaves_no_process(
@@ -48,7 +48,7 @@ def test_a_killed_study_goes_on_and_leaves_no_process(
     plan = fs.Study.from_toml(path).plan()
     done = {p.run: store.run(p.run).provenance["time"] for p in plan.cells if p.run}
     assert 0 < len(done) < len(plan.cells)
-    assert fs.Study.from_toml(path).run().counts == {"done": 9}
+    assert fs.Study.from_toml(path).run().counts == {"done": 6}
     for name, moment in done.items():
         assert store.run(name).provenance["time"] == moment
     name = next(iter(done))
