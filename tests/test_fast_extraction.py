@@ -60,6 +60,7 @@ def test_a_trial_decides_and_is_recorded(few_photos: Path, tmp_path: Path) -> No
     assert (again.unchanged, again.trials) == (("x",), None)
 
 
+@pytest.mark.slow
 def test_what_was_begun_goes_on_with_its_backend(
     few_photos: Path, tmp_path: Path, settled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -358,6 +358,7 @@ def test_killed_at_any_call_and_done_again(tmp_path: Path, first: int) -> None:
         assert not leftovers(out)
 
 
+@pytest.mark.slow
 def test_killed_merges_resume_bit_identically(tmp_path: Path) -> None:
     assert kill_merges.run(tmp_path, kills=3) >= 3
 

@@ -58,6 +58,7 @@ def test_a_killed_study_goes_on_and_leaves_no_process(
     assert same_bits(kept, store.run(name))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_its_cell_alone(
     store: FeatureStore, write_study: Callable[[str], Path]
 ) -> None:
