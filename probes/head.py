@@ -99,6 +99,7 @@ def fit_head(
                     pairs=pairs,
                     blocks=memory.blocks,
                 )
+                objective.step_exactly()  # the certificate needs the memory of its anchor
         theta, tangent, pairs = minimum.theta, None, minimum.pairs
         n_iter += minimum.n_iter
         if isinstance(objective, AnchoredObjective):

@@ -63,6 +63,7 @@ def test_steps_are_exact_on_request():
     expected = plain.margins(way, out=plain.new_margins())
     assert not torch.equal(rounded.step_margins(way, out=rounded.new_margins()), expected)
     rounded.step_exactly()
+    assert not rounded._residual.numel()  # whose memory is asked for again
     assert torch.equal(rounded.step_margins(way, out=rounded.new_margins()), expected)
 
 
